@@ -1,0 +1,265 @@
+"""The three maps and `shutdown`: what they promise, and one call down."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
+
+from parmap._cores import cpu_count
+from parmap._observe import environment
+from parmap._options import check_callable, check_chunks, check_iterables, default, resolve
+from parmap._records import Options, Task
+from parmap._source import Source
+
+A = TypeVar("A")
+B = TypeVar("B")
+R = TypeVar("R")
+
+
+class _Options(TypedDict, total=False):
+    backend: str
+    workers: int | None
+    chunksize: int | None
+    return_exceptions: bool
+    initializer: Callable[[], object] | None
+    strict: bool
+
+
+class _LazyOptions(_Options, total=False):
+    ordered: bool
+    buffersize: int | None
+
+
+@overload
+def pmap(func: Callable[[A], R], xs: Iterable[A], /, **options: Unpack[_Options]) -> list[R]: ...
+@overload
+def pmap(
+    func: Callable[[A, B], R], xs: Iterable[A], ys: Iterable[B], /, **options: Unpack[_Options]
+) -> list[R]: ...
+@overload
+def pmap(func: Callable[..., R], /, *iterables: Iterable[Any], **options: Unpack[_Options]) -> list[R]: ...
+def pmap(
+    func: Callable[..., Any],
+    /,
+    *iterables: Iterable[Any],
+    backend: str = default("auto"),
+    workers: int | None = default(None),
+    chunksize: int | None = default(None),
+    return_exceptions: bool = default(False),
+    initializer: Callable[[], object] | None = default(None),
+    strict: bool = default(False),
+) -> list[Any]:
+    """``[func(x) for x in xs]``, in parallel where that pays.
+
+    The answer is the loop's: the same values in the same order. Every item runs exactly once; only the items of a
+    worker process that dies before it has answered are run again, the one that it was running excepted.
+
+    Args:
+        func: The function to call for each item. It may be a lambda, a closure or a method, and be defined in a
+            script, a notebook or a shell.
+        *iterables: One iterable of items, or several that are taken together as by ``map``: ``func(x, y)``. They are
+            read in order, in the calling thread, a bounded number of items ahead of the workers.
+        backend: ``"auto"`` starts as the loop in the calling thread, watches it and goes over to threads or
+            processes when that pays; ``"serial"`` is the loop; ``"thread"`` and ``"process"`` are what they say.
+        workers: How many items run at once, at least 1. ``None``: decided (for computing work `cpu_count()`, for
+            waiting work what it allows, at most 64).
+        chunksize: Items in one dispatch to a worker, at least 1. ``None``: adapted to the time that they take.
+        return_exceptions: Puts an item's exception in the place of its result, and goes on.
+        initializer: Called once in each worker (thread or process) before its first item, without arguments. The
+            calling thread counts as a worker where it runs items.
+        strict: Several iterables must have equal lengths, as for ``zip(strict=True)``.
+
+    Returns:
+        The results in input order. They and the items in flight are all that is kept in memory.
+
+    Raises:
+        Exception: What ``func`` raised for an item: the same exception, with a note that says which item it was and
+            where it ran. No new item starts after the first failure. What an iterable raises comes out as it is.
+        WorkerCrashError: A worker process died while it ran an item.
+        SerializationError: An item, a result or, under ``backend="process"``, the function cannot be pickled.
+        TypeError: An argument of the wrong type, before anything runs.
+        ValueError: An argument that is not allowed, before anything runs; iterables of unequal lengths under
+            ``strict``.
+
+    Warns:
+        FallbackWarning: The call goes on as the loop, because the function cannot travel to another process or
+            because processes cannot be started.
+
+    Example:
+        >>> from parmap import pmap
+        >>> pmap(lambda x: x * x, range(5))
+        [0, 1, 4, 9, 16]
+        >>> pmap(pow, [2, 3], [5, 2])
+        [32, 9]
+    """
+    results: list[Any] = []
+    for run in _results(func, iterables, locals(), lazy=False):
+        if results:
+            results += run
+        else:
+            results = run
+    return results
+
+
+@overload
+def pimap(func: Callable[[A], R], xs: Iterable[A], /, **options: Unpack[_LazyOptions]) -> Iterator[R]: ...
+@overload
+def pimap(
+    func: Callable[[A, B], R], xs: Iterable[A], ys: Iterable[B], /, **options: Unpack[_LazyOptions]
+) -> Iterator[R]: ...
+@overload
+def pimap(func: Callable[..., R], /, *iterables: Iterable[Any], **options: Unpack[_LazyOptions]) -> Iterator[R]: ...
+def pimap(
+    func: Callable[..., Any],
+    /,
+    *iterables: Iterable[Any],
+    backend: str = default("auto"),
+    workers: int | None = default(None),
+    chunksize: int | None = default(None),
+    return_exceptions: bool = default(False),
+    initializer: Callable[[], object] | None = default(None),
+    strict: bool = default(False),
+    ordered: bool = default(True),
+    buffersize: int | None = default(None),
+) -> Iterator[Any]:
+    """``(func(x) for x in xs)``, in parallel where that pays: an iterator, lazy at both ends.
+
+    Items are read, and results kept, only so far ahead of the consumer as ``buffersize`` allows, also while an early
+    item is slow; so the input may be endless and the consumer slow. Work starts with the first ``next()``. Closing the
+    iterator early (``close()``, ``break``, garbage collection, the end of the program) stops the items that run in
+    processes, starts no other, and is quiet.
+
+    Args:
+        func: As for `pmap`.
+        *iterables: As for `pmap`; they may be endless.
+        backend: As for `pmap`.
+        workers: As for `pmap`.
+        chunksize: As for `pmap`.
+        return_exceptions: As for `pmap`.
+        initializer: As for `pmap`.
+        strict: As for `pmap`.
+        ordered: ``False`` yields results as they are completed.
+        buffersize: The most items that may have been read and not yet been taken as results, at least 1. ``None``:
+            decided (at least 2 a worker, at most 4096, and about 16 MB of results from processes).
+
+    Returns:
+        An iterator of the results.
+
+    Raises:
+        Exception: As for `pmap`; an error comes in the place of the result that is missing, after those before it.
+        RuntimeError: ``func`` raised ``StopIteration``, as in a generator expression.
+
+    Example:
+        >>> from itertools import count, islice
+        >>> from parmap import pimap
+        >>> list(islice(pimap(lambda x: x * x, count()), 4))
+        [0, 1, 4, 9]
+    """
+    return _flatten(_results(func, iterables, locals(), lazy=True))
+
+
+def pchunked(
+    func: Callable[[Any], Any],
+    data: Iterable[Any],
+    /,
+    *,
+    chunks: int | None = default(None),
+    merge: Literal["auto"] | Callable[[list[Any]], Any] | None = "auto",
+    backend: str = default("auto"),
+    workers: int | None = default(None),
+    return_exceptions: bool = default(False),
+    initializer: Callable[[], object] | None = default(None),
+) -> Any:
+    """``func(data)``, computed chunk by chunk in parallel and merged.
+
+    Args:
+        func: Gets a whole chunk.
+        data: What to cut: into pieces of its own type where it can be sliced (list, tuple, range, str, bytes, NumPy
+            array along axis 0, pandas object by rows, dict, set); another iterable is listed first.
+        chunks: How many chunks, at least 1; each has ``ceil(len(data) / chunks)`` items, the last perhaps fewer.
+            ``None``: the number of workers.
+        merge: ``"auto"`` joins the results in input order by their type: list, tuple, dict (later wins), set, str,
+            bytes, NumPy array (axis 0), pandas object; ``None`` for all gives ``None``; other types come back as the
+            list of the results. ``None`` gives that list. A function gets that list.
+        backend: As for `pmap`.
+        workers: As for `pmap`.
+        return_exceptions: As for `pmap`, for each chunk.
+        initializer: As for `pmap`.
+
+    Returns:
+        The merged result. Empty data is one empty chunk.
+
+    Raises:
+        Exception: As for `pmap`.
+
+    Example:
+        >>> from parmap import pchunked
+        >>> pchunked(sorted, [3, 1, 2, 0], chunks=2)
+        [1, 3, 0, 2]
+        >>> pchunked(sum, range(10), merge=sum)
+        45
+    """
+    given = locals()
+    chunks = check_chunks(chunks)
+    options = _prepare(func, (data,), given)
+    if merge not in ("auto", None) and not callable(merge):
+        raise TypeError(f"merge={merge!r} is not allowed: use 'auto', None, or a function of the list of results")
+    from parmap._parts import join, split
+
+    pieces = split(data, chunks or options.workers or cpu_count())
+    results: list[Any] = [each for run in _start(func, (pieces,), options, lazy=False) for each in run]
+    if merge is None:
+        return results
+    return merge(results) if callable(merge) else join(results)
+
+
+def shutdown() -> None:
+    """Ends the worker processes that are kept for the next call.
+
+    The next call starts new ones. At the end of the program it happens by itself.
+
+    Example:
+        >>> from parmap import shutdown
+        >>> shutdown()
+    """
+    pool = sys.modules.get("parmap._backends._processes._pool")
+    if pool is not None:
+        pool.shutdown()
+
+
+def _results(
+    func: Callable[..., Any], iterables: tuple[Iterable[Any], ...], given: dict[str, Any], lazy: bool
+) -> Iterator[list[Any]]:
+    """The results of a call, in runs. ``given`` holds the options by name, defaults marked as such."""
+    return _start(func, iterables, _prepare(func, iterables, given), lazy)
+
+
+def _prepare(func: object, iterables: tuple[Any, ...], given: dict[str, Any]) -> Options:
+    """Checks everything that can be checked before anything runs."""
+    check_callable(func)
+    options = resolve(given, environment())
+    check_iterables(iterables, options.strict)
+    return options
+
+
+def _start(
+    func: Callable[..., Any], iterables: tuple[Iterable[Any], ...], options: Options, lazy: bool
+) -> Iterator[list[Any]]:
+    # Not before the first call: half of what importing parmap would cost.
+    from parmap._run import Call, run
+
+    source = Source(iterables, options.strict)
+    task = Task(func, source.packed, options.return_exceptions, options.initializer, options.timeout)
+    call = Call(task, source, options, lazy)
+    if options.backend != "auto":
+        return run(call)
+    from parmap._pilot import fly
+
+    return fly(call)
+
+
+def _flatten(runs: Iterator[list[Any]]) -> Iterator[Any]:
+    """The results one by one. A result is let go as it is yielded, so only its consumer keeps it."""
+    for run in runs:
+        run.reverse()
+        while run:
+            yield run.pop()

@@ -1,0 +1,1 @@
+"""The engines that run chunks, each imported when it is first used."""

@@ -1,0 +1,51 @@
+"""What every engine offers to the loop.
+
+An engine knows nothing of strategy, order or merging. It takes chunks and gives outcomes back; nobody is called back.
+One thread at a time uses it, except for ``wake``.
+"""
+
+from typing import Protocol
+
+from parmap._records import Chunk, Outcome
+
+
+class Backend(Protocol):
+    """An engine, open from its construction to ``close``.
+
+    Attributes:
+        flying: Chunks taken and not yet given back.
+        ready: Whether a worker is up, so that chunks are being run and not only held.
+        spare: Workers to leave without work, because the caller's thread uses their cores.
+    """
+
+    spare: int
+
+    @property
+    def flying(self) -> int: ...
+
+    @property
+    def ready(self) -> bool: ...
+
+    def room(self) -> bool:
+        """Whether one more chunk would be of use now."""
+        ...
+
+    def submit(self, chunk: Chunk) -> None:
+        """Takes a chunk. Never blocks on a worker."""
+        ...
+
+    def wait(self, timeout: float | None) -> list[Outcome]:
+        """The outcomes that have come; waits for the first, at most ``timeout`` seconds."""
+        ...
+
+    def wake(self) -> None:
+        """Makes a ``wait`` in another thread return. Safe from any thread at any time."""
+        ...
+
+    def cancel(self) -> None:
+        """Says that no item must start any more; the items that run may end."""
+        ...
+
+    def close(self, grace: float) -> None:
+        """Gives everything back, at the latest ``grace`` seconds from now. May be called twice."""
+        ...

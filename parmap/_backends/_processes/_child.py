@@ -1,0 +1,223 @@
+"""What a worker process does, from its start to its end.
+
+It has one thread, one socket and one progress page, and nothing of it is shared with another worker. It reads a
+message, does what it says and answers; when the socket ends, so does it.
+"""
+
+import gc
+import os
+import random
+import signal
+import socket
+import sys
+import types
+from collections import deque
+from collections.abc import Callable
+from functools import reduce
+from time import perf_counter
+from typing import Any, NoReturn
+
+from parmap import _cores, _settings
+from parmap._backends._processes import _page
+from parmap._backends._processes._page import Page
+from parmap._errors import SerializationError
+from parmap._records import Chunk, Done, Failure, Task
+from parmap._transport import _lifeline
+from parmap._transport._exceptions import pack_error
+from parmap._transport._links import Frame, Link, Parcel, Payload, pack
+from parmap._transport._messages import (
+    Define,
+    Definition,
+    Finished,
+    Hello,
+    Need,
+    PackedFailure,
+    Setting,
+    Undefined,
+    Unreadable,
+    Work,
+)
+from parmap._transport._pickling import dump, explain, load
+from parmap._tuning import CHUNK_LIMIT, IDLE_LIFE
+from parmap._worker import run_chunk
+
+
+def main(number: int, end: socket.socket, page: int, lifeline: int) -> NoReturn:
+    """Serves until the caller hangs up, and ends the process."""
+    code = 1
+    try:
+        # A handler, where SIG_IGN would do, because programs that the user's function starts would inherit that.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        _lifeline.hold(lifeline)
+        _Child(number, Link(end), Page(page)).serve()
+        code = 0
+    except BrokenPipeError:
+        code = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        _flush()
+        os._exit(code)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):  # closed, replaced or gone
+            continue
+
+
+class _HungUp(Exception):
+    """The caller closed the socket."""
+
+
+class _Child:
+    def __init__(self, number: int, link: Link, page: Page) -> None:
+        self._link = link
+        self._page = page
+        self._name = f"worker {number} (process {os.getpid()})"
+        self._frames: deque[Frame] = deque()
+        self._call = -1
+        self._task: Task | None = None
+        self._initialized = False
+        self._main = types.ModuleType("__main__")
+
+    def serve(self) -> None:
+        random.seed()
+        gc.enable()
+        self._link.send(Hello(os.getpid()))
+        handlers: dict[type, Callable[[Frame], None]] = {
+            Setting: self._apply,
+            Define: self._define,
+            Work: self._work,
+        }
+        try:
+            while True:
+                frame = self._next()
+                handlers[type(frame.message)](frame)
+        except _HungUp:
+            return
+
+    def _next(self) -> Frame:
+        while not self._frames:
+            self._link.socket.settimeout(IDLE_LIFE)
+            try:
+                frames = self._link.receive()
+            except TimeoutError:
+                frames = None  # nobody has needed this worker for long
+            finally:
+                self._link.socket.settimeout(None)
+            if frames is None:
+                raise _HungUp
+            self._frames.extend(frames)
+        return self._frames.popleft()
+
+    def _apply(self, frame: Frame) -> None:
+        setting: Setting = frame.message
+        _cores.set_share(setting.cores)
+        _settings.apply(setting)
+
+    def _define(self, frame: Frame) -> None:
+        define: Define = frame.message
+        self._call = define.call
+        self._initialized = False
+        func: Any = None
+        initializer: Any = None
+        if frame.payload is not None:
+            self._task = None
+            self._main = sys.modules["__main__"] = types.ModuleType("__main__")
+            try:
+                func, initializer = load(frame.payload, self._find)
+            except Exception as error:
+                self._link.send(Undefined(define.call, _in_words(error), None))
+                return
+        elif self._task is not None:
+            func, initializer = self._task.func, self._task.initializer
+        self._task = Task(func, define.packed, define.keep_going, initializer, define.timeout)
+
+    def _find(self, name: str) -> Any:
+        """An object of the caller's `__main__`, by its qualified name."""
+        first, *rest = name.split(".")
+        if not hasattr(self._main, first):
+            setattr(self._main, first, self._ask(first))
+        return reduce(getattr, rest, getattr(self._main, first))
+
+    def _ask(self, name: str) -> Any:
+        self._link.send(Need(name))
+        waiting: list[Frame] = []
+        while not isinstance((frame := self._next()).message, Definition):
+            waiting.append(frame)
+        self._frames.extendleft(reversed(waiting))
+        if frame.payload is None:
+            raise AttributeError(f"module '__main__' has no attribute {name!r}")
+        return load(frame.payload, self._find)
+
+    def _work(self, frame: Frame) -> None:
+        work: Work = frame.message
+        slots = self._page.slots
+        slots[_page.STARTED] = 0
+        slots[_page.PHASE] = _page.READING
+        slots[_page.NUMBER] = work.number
+        if self._task is None or frame.payload is None or work.call != self._call:
+            return  # the function could not be rebuilt, which was said
+        try:
+            items = load(frame.payload, self._find)
+        except Exception as error:
+            self._link.send(Unreadable(work.call, work.number, _in_words(error)))
+            return
+        if not self._initialized and not self._initialize(self._task):
+            return
+        slots[_page.PHASE] = _page.RUNNING
+        limit = perf_counter() + CHUNK_LIMIT
+        task = self._task
+        done = run_chunk(
+            task, Chunk(work.start, items), self._name, slots, lambda: not slots[_page.STOP] and perf_counter() < limit
+        )
+        slots[_page.PHASE] = _page.ANSWERING
+        self._answer(work, done)
+        slots[_page.PHASE] = _page.IDLE
+
+    def _initialize(self, task: Task) -> bool:
+        self._initialized = True
+        if task.initializer is None:
+            return True
+        try:
+            task.initializer()
+        except BaseException as error:
+            error.add_note(f"parmap: the initializer failed in {self._name}")
+            self._task = None
+            self._link.send(Undefined(self._call, "its initializer failed", pack_error(error)))
+            return False
+        return True
+
+    def _answer(self, work: Work, done: Done) -> None:
+        _flush()
+        failures = list(done.failures)
+        payload = self._dump_values(done, failures)
+        packed = [PackedFailure(each.index - work.start, pack_error(each.error)) for each in failures]
+        parcel: Parcel = pack(payload)
+        try:
+            self._link.send(Finished(work.call, work.number, packed, done.seconds), parcel)
+        finally:
+            parcel.close()
+
+    def _dump_values(self, done: Done, failures: list[Failure]) -> Payload:
+        """Pickles the values; those that cannot be are failures of their items."""
+        try:
+            return dump(done.values)
+        except Exception:
+            values = list(done.values)
+        for position, value in enumerate(values):
+            try:
+                dump(value)
+            except Exception as error:
+                index = done.chunk.start + position
+                reason = explain(value, f"the result, a {type(value).__name__}", error)
+                failures.append(Failure(index, SerializationError(f"the result of item {index}", reason), self._name))
+                values[position] = None
+        return dump(values)
+
+
+def _in_words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,157 @@
+"""Starting workers, ending them, and learning how they ended.
+
+`ZygoteLauncher` has them forked by a zygote (see `_zygote`). `DirectLauncher` starts an interpreter for each, where
+forking is not safe.
+"""
+
+import os
+import select
+import signal
+import socket
+import sys
+from typing import Protocol
+
+from parmap import _settings
+from parmap._transport import _lifeline
+from parmap._transport._links import Link, Parcel, pair
+from parmap._transport._messages import Exited, Kill, Preload, Setting, Start
+from parmap._tuning import SHUTDOWN_WAIT
+
+_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from {module} import main; main()"
+
+
+class Launcher(Protocol):
+    """Starts and ends workers, which it knows by their numbers. One thread at a time uses it."""
+
+    def preload(self, modules: tuple[str, ...]) -> None:
+        """Lets the workers to come have these modules from the start, if it can."""
+        ...
+
+    def update(self, setting: Parcel) -> None: ...
+
+    def start(self, number: int, end: socket.socket, page: int) -> None:
+        """Starts a worker with a socket and a progress page. Raises ``OSError`` if it cannot."""
+        ...
+
+    def kill(self, number: int) -> None:
+        """Kills a worker. Does nothing if it has ended."""
+        ...
+
+    def exitcode(self, number: int, timeout: float) -> int | None:
+        """How a worker that has ended did so; ``None``: not known. Waits at most ``timeout`` seconds."""
+        ...
+
+    def close(self) -> None:
+        """Kills all workers and leaves nothing behind."""
+        ...
+
+
+def spawn(module: str, stdin: int, environ: dict[str, str]) -> int:
+    """Starts a fresh interpreter that runs ``main()`` of a module of ours; returns its process number."""
+    package_root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+    arguments = [sys.executable, *_interpreter_options(), "-P", "-c", _BOOT.format(module=module), package_root]
+    return os.posix_spawn(
+        sys.executable,
+        arguments,
+        environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, stdin, 0)],
+        setsigmask=[signal.SIGINT],  # until it has said what it does with it
+    )
+
+
+def _interpreter_options() -> list[str]:
+    """The options of this interpreter that change how code runs, for another one to run it the same way."""
+    flags = sys.flags
+    options = ["-" + "O" * flags.optimize] if flags.optimize else []
+    letters = {"B": flags.dont_write_bytecode, "E": flags.ignore_environment, "s": flags.no_user_site}
+    letters.update({"S": flags.no_site, "I": flags.isolated, "b": flags.bytes_warning})
+    options += ["-" + letter for letter, on in letters.items() if on]
+    options += [f"-W{each}" for each in sys.warnoptions]
+    for name, value in sys._xoptions.items():
+        options += ["-X", name if value is True else f"{name}={value}"]
+    return options
+
+
+class ZygoteLauncher:
+    """The front of a zygote.
+
+    What the zygote reports is read whenever there is something to say to it, so that it never blocks on us.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self._exitcodes: dict[int, int] = {}
+        self._preloaded: set[str] = set()
+        reading, self._lifeline = _lifeline.create()
+        self._control, theirs = pair()
+        try:
+            with theirs:
+                self._process = spawn(
+                    "parmap._backends._processes._zygote", theirs.fileno(), _settings.environment(setting)
+                )
+            self._control.send(setting, None, (reading,))
+        except BaseException:
+            self._control.close()
+            os.close(self._lifeline)
+            raise
+        finally:
+            os.close(reading)
+
+    def preload(self, modules: tuple[str, ...]) -> None:
+        fresh = [name for name in modules if name not in self._preloaded]
+        if fresh:
+            self._preloaded.update(fresh)
+            self._send(Preload(tuple(fresh)))
+
+    def update(self, setting: Parcel) -> None:
+        raise NotImplementedError
+
+    def start(self, number: int, end: socket.socket, page: int) -> None:
+        self._send(Start(number), (end.fileno(), page))
+
+    def kill(self, number: int) -> None:
+        try:
+            self._send(Kill(number))
+        except OSError:  # without its zygote, a worker ends when its lifeline is cut
+            return
+
+    def exitcode(self, number: int, timeout: float) -> int | None:
+        self._read()
+        while number not in self._exitcodes:
+            if not select.select([self._control], [], [], timeout)[0] or not self._read():
+                return None
+        return self._exitcodes.pop(number)
+
+    def close(self) -> None:
+        try:
+            self._control.socket.shutdown(socket.SHUT_WR)
+            while select.select([self._control], [], [], SHUTDOWN_WAIT)[0]:
+                if not self._read():
+                    break
+            else:
+                os.kill(self._process, signal.SIGKILL)
+        except OSError:  # it is gone already
+            pass
+        self.abandon()
+        try:
+            os.waitpid(self._process, 0)
+        except ChildProcessError:  # someone else has waited for it
+            return
+
+    def abandon(self) -> None:
+        """Lets go of a zygote that belongs to another process."""
+        self._control.close()
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+
+    def _send(self, message: object, descriptors: tuple[int, ...] = ()) -> None:
+        self._read()
+        self._control.send(message, None, descriptors)
+
+    def _read(self) -> bool:
+        """Reads what the zygote has reported; false: it is gone."""
+        frames = self._control.receive(socket.MSG_DONTWAIT)
+        for frame in frames or ():
+            message: Exited = frame.message
+            self._exitcodes[message.number] = message.exitcode
+        return frames is not None

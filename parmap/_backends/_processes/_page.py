@@ -1,0 +1,46 @@
+"""The progress page: shared memory between the caller and one worker.
+
+It tells what a dead worker can no longer say: the dispatch that it had, how far it was, and which item it ran. Each
+slot has one writer. The worker writes a slot before it does what the slot announces, so what is found after its death
+is never behind what it did.
+"""
+
+import mmap
+import os
+
+from parmap._transport import _memory
+
+SIZE = mmap.PAGESIZE
+
+# Slots of eight bytes.
+STARTED = 0  # worker: number of the item being run, counted from one within the dispatch; 0: none yet
+NUMBER = 1  # worker: the dispatch that it has in hands
+PHASE = 2  # worker: what it does with it
+SINCE = 3  # worker: when the item was started, in nanoseconds of the monotonic clock (with a timeout only)
+STOP = 4  # caller: no further item must start
+
+# Phases.
+IDLE, READING, RUNNING, ANSWERING = range(4)
+
+
+class Page:
+    """A view of the slots; ``slots`` reads and writes integers."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._map = _memory.map_shared(descriptor, SIZE)
+        self.slots = memoryview(self._map).cast("q")
+
+    def close(self) -> None:
+        """Gives the memory back. May be called twice."""
+        self.slots.release()
+        self._map.close()
+
+
+def create() -> tuple[Page, int]:
+    """A page for a new worker, and the descriptor to give to it, which the caller closes."""
+    descriptor = _memory.create(SIZE)
+    try:
+        return Page(descriptor), descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise

@@ -1,0 +1,236 @@
+"""The warm pool: the worker processes of this process, kept from one call to the next.
+
+A worker belongs to one call at a time, from `lease` to `release`; calls in several threads have different workers.
+The pool's lock guards the list of idle workers and the launcher. It is held while workers are started, which takes
+microseconds here (the launcher does the rest), and never while anyone waits for a worker.
+
+After a fork, the child forgets the pool: it closes its copies of the descriptors, and its parent keeps the workers.
+"""
+
+import atexit
+import os
+import socket
+import sys
+import threading
+from collections import deque
+from itertools import count
+from typing import NamedTuple
+
+from parmap._backends._processes import _page
+from parmap._backends._processes._launcher import Launcher, ZygoteLauncher
+from parmap._backends._processes._page import Page
+from parmap._records import Chunk
+from parmap._transport._links import Link, pair
+from parmap._transport._messages import Setting
+from parmap._tuning import EXIT_STATUS_WAIT
+
+
+class Dispatch(NamedTuple):
+    """A chunk in the hands of a worker."""
+
+    number: int
+    chunk: Chunk
+
+
+class Worker:
+    """The caller's side of a worker process. It belongs to the thread that has leased it.
+
+    Attributes:
+        ready: Whether it has said hello.
+        held: What it has been given and has not answered, in order.
+        doomed: Why it was killed, if we did it.
+    """
+
+    def __init__(self, number: int, link: Link, page: Page, setting: Setting) -> None:
+        self.number = number
+        self.link = link
+        self.page = page
+        self.setting = setting
+        self.process: int | None = None
+        self.held: deque[Dispatch] = deque()
+        self.dispatched = 0
+        self.definition: object = None
+        self.timed_out = 0
+
+    @property
+    def ready(self) -> bool:
+        return self.process is not None
+
+    def __str__(self) -> str:
+        return f"worker {self.number}" + (f" (process {self.process})" if self.ready else "")
+
+    def close(self) -> None:
+        """Hangs up. An idle worker then ends by itself."""
+        self.link.close()
+        self.page.close()
+
+
+class Pool:
+    """Idle workers and what starts new ones."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._launcher: Launcher | None = None
+        self._idle: list[Worker] = []
+        self._leased: set[Worker] = set()
+        self._numbers = count(1)
+
+    @property
+    def warm(self) -> bool:
+        """Whether workers are waiting for a call."""
+        return bool(self._idle)
+
+    def lease(self, workers: int, setting: Setting, modules: tuple[str, ...] = ()) -> list[Worker]:
+        """Takes workers out of the pool, new ones where there are not enough.
+
+        Raises:
+            OSError: A worker cannot be started.
+        """
+        leased: list[Worker] = []
+        with self._lock:
+            while self._idle and len(leased) < workers:
+                worker = self._idle.pop()
+                if worker.link.receive(socket.MSG_DONTWAIT) == []:
+                    leased.append(worker)
+                else:  # it died while it was idle, which costs nothing
+                    worker.close()
+            try:
+                while len(leased) < workers:
+                    leased.append(self._start(setting, modules))
+            except BaseException:
+                self._idle += leased
+                raise
+            self._leased.update(leased)
+        return leased
+
+    def release(self, worker: Worker) -> None:
+        """Gives an idle worker back."""
+        with self._lock:
+            if worker in self._leased:
+                self._leased.remove(worker)
+                self._idle.append(worker)
+
+    def discard(self, worker: Worker) -> None:
+        """Ends a worker, whatever it does."""
+        with self._lock:
+            self._leased.discard(worker)
+            if self._launcher is not None:
+                self._launcher.kill(worker.number)
+            worker.close()
+
+    def kill(self, worker: Worker) -> None:
+        """Kills a worker; that it is gone is then read from its link."""
+        with self._lock:
+            if self._launcher is not None:
+                self._launcher.kill(worker.number)
+
+    def bury(self, worker: Worker) -> int | None:
+        """Forgets a worker whose link has ended; returns its exit code, if it can be learnt."""
+        with self._lock:
+            self._leased.discard(worker)
+            worker.close()
+            return None if self._launcher is None else self._launcher.exitcode(worker.number, EXIT_STATUS_WAIT)
+
+    def close(self) -> None:
+        """Ends all workers, also those that calls are using."""
+        with self._lock:
+            for worker in [*self._idle, *self._leased]:
+                worker.close()
+            self._idle.clear()
+            self._leased.clear()
+            if self._launcher is not None:
+                self._launcher.close()
+                self._launcher = None
+
+    def abandon(self) -> None:
+        """Lets go of workers that belong to the process that this one was forked from."""
+        for worker in [*self._idle, *self._leased]:
+            worker.close()
+        if isinstance(self._launcher, ZygoteLauncher):
+            self._launcher.abandon()
+
+    def _start(self, setting: Setting, modules: tuple[str, ...]) -> Worker:
+        for fresh in (False, True):
+            if self._launcher is None:
+                self._launcher = ZygoteLauncher(setting)
+            try:
+                self._launcher.preload(modules)
+                return self._start_one(self._launcher, setting)
+            except ConnectionError:  # the zygote has died or left
+                self._launcher.close()
+                self._launcher = None
+                if fresh:
+                    raise
+        raise AssertionError
+
+    def _start_one(self, launcher: Launcher, setting: Setting) -> Worker:
+        number = next(self._numbers)
+        link, theirs = pair()
+        try:
+            page, descriptor = _page.create()
+            try:
+                with theirs:
+                    launcher.start(number, theirs, descriptor)
+            finally:
+                os.close(descriptor)
+        except BaseException:
+            link.close()
+            raise
+        return Worker(number, link, page, setting)
+
+
+_pool: Pool | None = None
+_pool_lock = threading.Lock()
+
+
+def pool() -> Pool:
+    """The pool of this process."""
+    global _pool
+    with _pool_lock:
+        if _pool is None:
+            _pool = Pool()
+            _register()
+        return _pool
+
+
+def is_warm() -> bool:
+    """Whether workers are waiting for a call."""
+    return _pool is not None and _pool.warm
+
+
+def shutdown() -> None:
+    """Ends the workers of this process."""
+    if _pool is not None:
+        _pool.close()
+
+
+def _register() -> None:
+    global _registered
+    if not _registered:
+        _registered = True
+        atexit.register(shutdown)
+        os.register_at_fork(after_in_child=_forget)
+
+
+_registered = False
+
+
+def _forget() -> None:
+    global _pool, _pool_lock
+    _pool_lock = threading.Lock()
+    if _pool is not None:
+        _pool.abandon()
+        _pool = None
+
+
+def available() -> str | None:
+    """Why worker processes cannot be started here; ``None``: they can."""
+    if getattr(sys, "frozen", False):
+        return "this is a frozen executable, which has no interpreter to start workers with"
+    if not sys.executable:
+        return "the interpreter's path is not known (sys.executable is empty)"
+    if not hasattr(os, "posix_spawn") or not hasattr(socket, "AF_UNIX"):
+        return f"this platform ({sys.platform}) cannot start them"
+    return None
+
+

@@ -1,0 +1,103 @@
+"""The engine of threads: for waiting work, and for computing work that leaves the GIL free."""
+
+from contextvars import Context
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from time import perf_counter
+
+from parmap._records import Broken, Chunk, Done, Lost, Outcome, Task
+from parmap._tuning import CHUNK_LIMIT
+from parmap._worker import run_chunk
+
+
+class Threads:
+    """Threads that draw chunks from one queue and put outcomes into another.
+
+    The threads are daemons of this call alone. They are started as there is work for them and end when it is closed;
+    one that is inside an item cannot be stopped: it ends with the item, and what it then says is heard by nobody.
+
+    Args:
+        task: What to run.
+        workers: How many threads there may be.
+        context: The caller's context, of which each chunk gets a copy.
+    """
+
+    ready = True
+
+    def __init__(self, task: Task, workers: int, context: Context) -> None:
+        self._task = task
+        self._workers = workers
+        self._context = context
+        self.spare = 0
+        self._flying = 0
+        self._threads: list[Thread] = []
+        self._stop = Event()
+        self._inbox: SimpleQueue[Chunk | None] = SimpleQueue()
+        self._outbox: SimpleQueue[Outcome | None] = SimpleQueue()
+
+    @property
+    def flying(self) -> int:
+        return self._flying
+
+    def room(self) -> bool:
+        return self._flying < max(1, self._workers - self.spare) and not self._stop.is_set()
+
+    def submit(self, chunk: Chunk) -> None:
+        self._flying += 1
+        self._inbox.put(chunk)
+        if len(self._threads) < min(self._flying, self._workers):
+            thread = Thread(target=self._work, name=f"parmap-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def wait(self, timeout: float | None) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        try:
+            found = self._outbox.get(timeout=timeout)
+            while True:
+                if found is not None:
+                    outcomes.append(found)
+                found = self._outbox.get_nowait()
+        except Empty:
+            self._flying -= sum(not isinstance(each, Broken) for each in outcomes)
+            return outcomes
+
+    def wake(self) -> None:
+        self._outbox.put(None)
+
+    def cancel(self) -> None:
+        self._stop.set()
+
+    def close(self, grace: float) -> None:
+        self._stop.set()
+        for _ in self._threads:
+            self._inbox.put(None)
+        deadline = perf_counter() + grace
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - perf_counter()))
+        self._threads.clear()
+
+    def _work(self) -> None:
+        initialize = self._task.initializer
+        started = [0]
+        while (chunk := self._inbox.get()) is not None:
+            if initialize is not None:
+                try:
+                    self._context.copy().run(initialize)
+                except BaseException as error:
+                    self._outbox.put(Lost(chunk, None, alone=False))
+                    self._outbox.put(Broken(error, elsewhere=False))
+                    return
+                initialize = None
+            self._outbox.put(self._run(chunk, started))
+
+    def _run(self, chunk: Chunk, started: list[int]) -> Outcome:
+        if self._stop.is_set():
+            return Done(chunk, [], [], 0.0, 0)
+        limit = perf_counter() + CHUNK_LIMIT
+        worker = f"a thread of {self._workers}"
+        return self._context.copy().run(
+            run_chunk, self._task, chunk, worker, started, lambda: perf_counter() < limit and not self._stop.is_set()
+        )
+
+

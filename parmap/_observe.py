@@ -1,0 +1,98 @@
+"""The only look at clocks, cores and the GIL. What is seen goes to the strategy as a record of facts.
+
+A meter watches one thread from another one, without any help from it:
+
+- its CPU clock tells how much of a window it computed;
+- its wait for a core (`/proc/.../schedstat`) tells a thread that is kept from running by a busy machine from one that
+  waits by itself;
+- a short sleep that ends late tells that the GIL could not be had ("knocking");
+- the CPU clock of the process tells whether the item keeps several cores busy by itself.
+
+Where a signal does not exist, the meter answers as for computing work that holds the GIL.
+"""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from parmap._tuning import KNOCK_PAUSE
+
+
+class Signals(NamedTuple):
+    """What a window showed. Shares are of the window's time, 0 to 1."""
+
+    waiting: float
+    gil_held: float
+    process_cpu: float
+
+
+class _Reading(NamedTuple):
+    wall: float
+    cpu: float  # seconds the thread computed
+    queued: float  # seconds the thread was ready but had no core
+    process: float
+
+
+class Meter:
+    """Measures what another thread does, in windows; ``close`` it.
+
+    Args:
+        thread: The thread's ``threading.get_ident()``.
+        native: Its ``threading.get_native_id()``.
+    """
+
+    def __init__(self, thread: int, native: int) -> None:
+        self._clock: int | None = None
+        if hasattr(time, "pthread_getcpuclockid"):
+            self._clock = time.pthread_getcpuclockid(thread)
+        self._schedstat = -1
+        with contextlib.suppress(OSError):
+            path = f"/proc/self/task/{native}/schedstat"
+            self._schedstat = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._begin = self._read()
+        self._late = 0.0
+
+    def begin(self) -> None:
+        """Starts a window."""
+        self._late = 0.0
+        self._begin = self._read()
+
+    def knock(self, stop: threading.Lock) -> bool:
+        """Sleeps for a moment and notes by how much the awakening was late; true: ``stop`` was released meanwhile."""
+        begin = time.perf_counter()
+        if stop.acquire(timeout=KNOCK_PAUSE):
+            return True
+        self._late += max(0.0, time.perf_counter() - begin - KNOCK_PAUSE)
+        return False
+
+    def end(self) -> Signals:
+        """What the window showed."""
+        now, begin = self._read(), self._begin
+        wall = max(now.wall - begin.wall, 1e-9)
+        process = (now.process - begin.process) / wall
+        if self._clock is None:
+            return Signals(0.0, 1.0, process)
+        busy = (now.cpu - begin.cpu) + (now.queued - begin.queued)
+        return Signals(max(0.0, 1 - busy / wall), min(1.0, self._late / wall), process)
+
+    def close(self) -> None:
+        """Gives the descriptor back."""
+        if self._schedstat >= 0:
+            os.close(self._schedstat)
+            self._schedstat = -1
+
+    def _read(self) -> _Reading:
+        queued = 0.0
+        if self._schedstat >= 0:
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                queued = int(os.pread(self._schedstat, 64, 0).split()[1]) / 1e9
+        cpu = 0.0 if self._clock is None else time.clock_gettime(self._clock)
+        return _Reading(time.perf_counter(), cpu, queued, time.process_time())
+
+
+def environment() -> Mapping[str, str]:
+    """The environment variables."""
+    return os.environ

@@ -1,0 +1,192 @@
+"""The loop in the caller's thread, watched from a second one, and the hand-over to an engine.
+
+A call with ``backend="auto"`` begins as the plain loop. A watch beside it looks at what the loop does and, when it
+pays, opens an engine and gives it items, while the caller's thread goes on with its own. As soon as a worker is up
+the caller gives the items that it has not started back, ends the one that it is in, and takes the engine over.
+
+Who owns what:
+
+- The call (`_run.Call`) has a lock and may be used from both threads.
+- The engine belongs to the watch from its opening until the watch has ended, then to the caller. The caller ends the
+  watch before it touches the engine, and it does so as soon as it is not inside an item.
+- Only the caller draws from iterators that run the user's code, and only the caller runs items here. No item is
+  drawn twice: what the caller has drawn and not started is given back under the lock of the serial engine.
+- Whatever fails in the watch is kept for the caller, who warns and goes on as the loop.
+"""
+
+import _thread
+import threading
+from collections.abc import Iterator
+from time import perf_counter
+from typing import Any
+
+from parmap._backends._serial import Serial
+from parmap._chunks import Sizer
+from parmap._cores import cpu_count
+from parmap._errors import SerializationError
+from parmap._observe import Meter, Signals
+from parmap._records import Facts, Plan
+from parmap._run import Call, Driver, drive, engine, log_plan, processes_are_warm, warn_fallback
+from parmap._strategy import plan_seen
+from parmap._tuning import WATCH_WINDOW
+
+
+def fly(call: Call) -> Iterator[list[Any]]:
+    """Runs a call, first as the loop, then on the engine that what was seen calls for; yields results in runs."""
+    serial = Serial(call.task, disposable=not call.lazy and not call.options.retries)
+    loop = Driver(call, serial, Sizer(1 if call.lazy else None, 1, call.source.first))
+    watch = _Watch(call, serial)
+    watch.start()
+    try:
+        while not (call.over or watch.ready):
+            yield from call.hand_out()
+            watch.caller_enters()
+            loop.fill()
+            loop.settle()
+            watch.caller_leaves()
+    except BaseException:
+        watch.abort()
+        raise
+    follower = watch.stop()
+    if follower is not None:
+        yield from drive(follower)
+        if follower.broken is not None:
+            watch.warn(follower.broken.error)
+    yield from drive(loop)
+
+
+class _Watch:
+    """The second thread: looks, decides, opens the engine, feeds it until the caller comes.
+
+    Attributes:
+        ready: Whether the engine's workers are up, so that the caller should come.
+    """
+
+    def __init__(self, call: Call, serial: Serial) -> None:
+        self.ready = False
+        self._call = call
+        self._serial = serial
+        self._driver: Driver | None = None
+        self._error: Exception | None = None
+        self._caller = threading.get_ident(), threading.get_native_id()
+        self._stop = threading.Lock()  # held until the watch is to stop
+        self._ended = threading.Lock()  # held until the watch has ended
+        self._inside = threading.Event()  # set while the caller runs items
+        self._entered = 0.0  # when the caller began to
+        self._busy = 0.0  # seconds it has done so before
+
+    # --- in the caller's thread ---
+
+    def start(self) -> None:
+        """Starts to watch the calling thread."""
+        self._stop.acquire()
+        self._ended.acquire()
+        _thread.start_new_thread(self._run, ())
+
+    def caller_enters(self) -> None:
+        """Says that the caller goes on to run items."""
+        if not self._inside.is_set():
+            self._entered = perf_counter()
+            self._inside.set()
+
+    def caller_leaves(self) -> None:
+        """Says that the caller has come back from its items; a lazy call may stay away for long."""
+        if self._call.lazy:
+            self._inside.clear()
+            self._busy += perf_counter() - self._entered
+
+    def stop(self) -> Driver | None:
+        """Ends the watch and takes its engine over, if there is one."""
+        self._end()
+        if self._error is not None:
+            self.warn(self._error)
+        if self._driver is not None:
+            self._driver.backend.spare = 0
+        return self._driver
+
+    def abort(self) -> None:
+        """Ends the watch and closes its engine."""
+        self._end()
+        if self._driver is not None:
+            self._driver.backend.close(0.0)
+
+    def warn(self, error: BaseException) -> None:
+        """Says that the call goes on as the loop."""
+        warn_fallback(f"this call goes on as a plain loop, because {error}")
+
+    def _end(self) -> None:
+        if self._stop.locked():
+            self._stop.release()
+        self._inside.set()
+        if self._driver is not None:
+            self._driver.backend.wake()
+        self._ended.acquire()
+        self._ended.release()
+
+    # --- in the watch's thread ---
+
+    def _run(self) -> None:
+        try:
+            plan = self._look()
+            if plan is not None:
+                log_plan(plan)
+                self._driver = engine(self._call, plan)
+                self._feed(self._driver)
+        except (SerializationError, OSError) as error:
+            self._error = error
+        finally:
+            self._ended.release()
+
+    def _look(self) -> Plan | None:
+        """Watches until there is a plan, or until the caller has no more use of one."""
+        cores = cpu_count()
+        meter = Meter(*self._caller)
+        seen, current = 0, 0.0
+        try:
+            while True:
+                self._inside.wait()
+                meter.begin()
+                busy = self._seconds_busy()
+                end = perf_counter() + WATCH_WINDOW
+                while perf_counter() < end:
+                    if meter.knock(self._stop):
+                        return None
+                if self._seconds_busy() - busy < WATCH_WINDOW / 2:
+                    continue  # the consumer took most of it
+                started = self._call.done + self._serial.started
+                current = current + WATCH_WINDOW if started == seen else 0.0
+                seen = started
+                plan = plan_seen(self._call.options, self._facts(cores, current, meter.end()))
+                if plan is not None:
+                    return plan
+        finally:
+            meter.close()
+
+    def _facts(self, cores: int, current: float, signals: Signals) -> Facts:
+        left = self._call.left
+        return Facts(
+            busy=self._seconds_busy(),
+            done=max(0, self._call.done + self._serial.started - 1),
+            left=None if left is None else left + self._serial.unstarted,
+            current=current,
+            waiting=signals.waiting,
+            gil_held=signals.gil_held,
+            process_cpu=signals.process_cpu,
+            cores=cores,
+            warm=processes_are_warm(),
+        )
+
+    def _seconds_busy(self) -> float:
+        return self._busy + (perf_counter() - self._entered if self._inside.is_set() else 0.0)
+
+    def _feed(self, driver: Driver) -> None:
+        """Drives the engine; as soon as it is up, takes the items that the caller has not started for it."""
+        driver.backend.spare = 1
+        while self._stop.locked() and driver.broken is None:
+            if driver.backend.ready and not self.ready:
+                self.ready = True
+                rest = self._serial.give_back()
+                if rest is not None:
+                    self._call.run_again(rest)
+            driver.fill(pull=False)
+            driver.settle()

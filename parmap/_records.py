@@ -1,0 +1,111 @@
+"""The frozen records that cross a border between layers.
+
+Named tuples rather than dataclasses: as frozen and as typed, built three times faster, and their module costs nothing
+to import in a worker.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+
+class Options(NamedTuple):
+    """What the caller asked for, checked. ``None`` means "decide"."""
+
+    backend: str
+    workers: int | None
+    chunksize: int | None
+    timeout: float | None
+    retries: int
+    return_exceptions: bool
+    initializer: Callable[[], object] | None
+    strict: bool
+    ordered: bool
+    buffersize: int | None
+
+
+class Task(NamedTuple):
+    """What an engine must know to run items of one call."""
+
+    func: Callable[..., Any]
+    packed: bool  # an item is the tuple of arguments (several iterables), not the one argument
+    keep_going: bool  # a failed item does not stop the rest of its chunk
+    initializer: Callable[[], object] | None
+    timeout: float | None  # seconds for one item
+
+
+class Chunk(NamedTuple):
+    """Consecutive items, handed to a worker in one piece."""
+
+    start: int  # index of the first item in the input
+    items: list[Any]
+    tries: int = 0  # how often the items have failed before (they are alone in their chunk then)
+
+    def part(self, begin: int, end: int | None = None) -> "Chunk":
+        """The items from ``begin`` to ``end``, counted from the start of this chunk."""
+        return Chunk(self.start + begin, self.items[begin:end], self.tries)
+
+
+class Failure(NamedTuple):
+    """An item that ended with an error instead of a value."""
+
+    index: int
+    error: BaseException
+    worker: str  # who ran it, in words
+
+
+class Done(NamedTuple):
+    """A worker's account of a chunk: the items it started all have an entry in ``values``.
+
+    The chunk's items beyond ``len(values)`` were not started. An item that failed has ``None`` in ``values`` and its
+    entry in ``failures``.
+    """
+
+    chunk: Chunk
+    values: list[Any]
+    failures: Sequence[Failure]
+    seconds: float  # time the items took
+    size: int  # bytes of arguments or results that crossed a border, whichever is more; 0 where nothing does
+
+
+class Lost(NamedTuple):
+    """A chunk that came back without results, because its worker died or could not read or answer it.
+
+    ``failure`` names the item that was at fault, if it is known. The other items have no result and are to be run
+    again; ``alone`` says that they must be dispatched one by one, so that the one at fault shows.
+    """
+
+    chunk: Chunk
+    failure: Failure | None
+    alone: bool
+
+
+class Broken(NamedTuple):
+    """The engine cannot go on with this call."""
+
+    error: BaseException
+    elsewhere: bool  # whether another engine could do better
+
+
+Outcome: TypeAlias = Done | Lost | Broken
+
+
+class Plan(NamedTuple):
+    """A decision and its reason."""
+
+    backend: str
+    workers: int
+    reason: str
+
+
+class Facts(NamedTuple):
+    """What was seen of the loop so far, and of the machine."""
+
+    busy: float  # seconds that the caller's thread spent in items
+    done: int  # items finished
+    left: int | None  # items that nobody has started; None: not known
+    current: float  # seconds that the item being run has taken so far
+    waiting: float  # share of the last window that the caller's thread was blocked, 0 to 1
+    gil_held: float  # share of the last window that the GIL could not be had, 0 to 1
+    process_cpu: float  # CPU seconds of the process by second of wall time in the last window
+    cores: int
+    warm: bool  # worker processes are there already

@@ -1,0 +1,297 @@
+"""The loop: fill, wait, settle, hand out.
+
+A `Call` is what is to be done and what has been done of it, whoever does it. `drive` is the one loop that gives its
+items to an engine and takes the outcomes back.
+"""
+
+import sys
+import threading
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from time import perf_counter
+from contextvars import Context, copy_context
+from types import FrameType
+from typing import Any, NoReturn
+
+from parmap._backends._base import Backend
+from parmap._chunks import Sizer
+from parmap._errors import FallbackWarning
+from parmap._merge import AsCompleted, InOrder
+from parmap._cores import cpu_count
+from parmap._records import Broken, Chunk, Done, Lost, Options, Plan, Task
+from parmap._source import Source
+from parmap._strategy import plan_given
+from parmap._tuning import CLOSE_GRACE
+
+
+class Call:
+    """The items of one call: which are still to be run, which are being run, which results are to be handed out.
+
+    Any thread may use it: each method holds the lock, and none waits for a worker. Only the caller's thread draws
+    from the user's iterators, unless that runs no code of the user (``pull``).
+
+    Attributes:
+        failed: Whether an item or the input has failed in a way that ends the call.
+    """
+
+    def __init__(self, task: Task, source: Source, options: Options, lazy: bool) -> None:
+        self.task = task
+        self.source = source
+        self.options = options
+        self.lazy = lazy
+        self.context: Context = copy_context()
+        self.failed = False
+        self.done = 0  # items that have come back
+        self._merge = InOrder() if options.ordered or not lazy else AsCompleted()
+        self._again: deque[Chunk] = deque()  # items that came back without a result
+        self._handed = 0  # results that the consumer has taken
+        self._lock = threading.Lock()
+
+    @property
+    def left(self) -> int | None:
+        """Items that nobody has started; ``None``: not known."""
+        left = self.source.left
+        return None if left is None else left + sum(len(chunk.items) for chunk in self._again)
+
+    @property
+    def over(self) -> bool:
+        """Whether no item is left to be started."""
+        return (self.source.exhausted or self.failed) and not self._again
+
+    def next_chunk(self, sizer: Sizer, pull: bool = True) -> Chunk | None:
+        """The items to run next; ``None`` if there are none, or none may be drawn now."""
+        with self._lock:
+            size = sizer.size(self.left)
+            if self._again:
+                chunk = self._again.popleft()
+                if len(chunk.items) > size:
+                    self._again.appendleft(chunk.part(size))
+                return chunk.part(0, size)
+            if self.failed or self.source.exhausted or not (pull or self.source.inert):
+                return None
+            if self.lazy:
+                size = min(size, sizer.window(self.options.buffersize) - self.source.drawn + self._handed)
+            drawn = self.source.take(size) if size > 0 else None
+            if self.source.error is not None:
+                self._fail(self.source.drawn, self.source.error)
+            return drawn
+
+    def run_again(self, chunk: Chunk) -> None:
+        """Takes items back that were not run."""
+        with self._lock:
+            self._again.append(chunk)
+
+    def settle(self, outcome: Done | Lost) -> None:
+        """Notes what became of a chunk."""
+        with self._lock:
+            if isinstance(outcome, Done):
+                self._settle_done(outcome)
+            else:
+                self._settle_lost(outcome)
+
+    def hand_out(self) -> Iterator[list[Any]]:
+        """Yields the results whose turn has come.
+
+        Raises:
+            BaseException: The failure that ends the call, once its turn has come.
+        """
+        while True:
+            with self._lock:
+                results = self._merge.take()
+            if not results:
+                break
+            count = len(results)
+            yield results
+            self._handed += count
+        if self._merge.failure is not None:
+            raise self._merge.failure
+
+    def raise_first(self) -> NoReturn:
+        """Raises the failure of the earliest item that has one."""
+        with self._lock:
+            error = self._merge.first_failure()
+        assert error is not None
+        raise error
+
+    def _settle_done(self, outcome: Done) -> None:
+        chunk, values = outcome.chunk, outcome.values
+        self.done += len(values)
+        begin = 0
+        for failure in outcome.failures:
+            position = failure.index - chunk.start
+            if self._retry(chunk, position):
+                self._merge.add(chunk.start + begin, values[begin:position])
+                begin = position + 1
+            elif self.task.keep_going and isinstance(failure.error, Exception):
+                values[position] = failure.error
+            else:
+                self._merge.add(chunk.start + begin, values[begin:position])
+                begin = position + 1
+                self._fail(failure.index, failure.error)
+        self._merge.add(chunk.start + begin, values[begin:] if begin else values)
+        if len(values) < len(chunk.items):
+            self._rerun(chunk.part(len(values)))
+
+    def _settle_lost(self, outcome: Lost) -> None:
+        chunk, failure = outcome.chunk, outcome.failure
+        if outcome.alone:
+            for position in range(len(chunk.items)):
+                self._rerun(chunk.part(position, position + 1))
+            return
+        if failure is None:
+            self._rerun(chunk)
+            return
+        position = failure.index - chunk.start
+        self._rerun(chunk.part(0, position))
+        self._rerun(chunk.part(position + 1))
+        self._settle_done(Done(chunk.part(position, position + 1), [None], [failure], 0.0, 0))
+
+    def _retry(self, chunk: Chunk, position: int) -> bool:
+        if chunk.tries >= self.options.retries or self.failed:
+            return False
+        self._again.append(chunk.part(position, position + 1)._replace(tries=chunk.tries + 1))
+        return True
+
+    def _rerun(self, chunk: Chunk) -> None:
+        # After a failure, an ordered lazy call still owes the results of the items before it; no other one does.
+        if chunk.items and not (self.failed and (not self.lazy or chunk.start > self._failed_at)):
+            self._again.append(chunk)
+
+    _failed_at = 0
+
+    def _fail(self, index: int, error: BaseException) -> None:
+        self._failed_at = min(index, self._failed_at) if self.failed else index
+        self.failed = True
+        self._merge.fail(index, error)
+
+
+class Driver:
+    """Gives a call's items to one engine. Owned by one thread at a time."""
+
+    def __init__(self, call: Call, backend: Backend, sizer: Sizer) -> None:
+        self.call = call
+        self.backend = backend
+        self.broken: Broken | None = None
+        self._sizer = sizer
+
+    def fill(self, pull: bool = True) -> None:
+        """Gives the engine the items it has room for; see `Call.next_chunk` for ``pull``."""
+        while self.backend.room() and (chunk := self.call.next_chunk(self._sizer, pull)) is not None:
+            self.backend.submit(chunk)
+
+    def settle(self, timeout: float | None = None) -> None:
+        """Waits for the first outcomes and notes them."""
+        for outcome in self.backend.wait(timeout):
+            if isinstance(outcome, Broken):
+                self.broken = self.broken or outcome
+                continue
+            if isinstance(outcome, Done):
+                self._sizer.observe(len(outcome.values), outcome.seconds, outcome.size)
+            self.call.settle(outcome)
+
+    def end_failed(self) -> NoReturn:
+        """After a failure of an eager call: gives the items that are running a moment to end, and raises.
+
+        The items before the one that failed first may have failed too; the loop would have raised the earliest.
+        """
+        self.backend.cancel()
+        deadline = perf_counter() + CLOSE_GRACE
+        while self.backend.flying and (left := deadline - perf_counter()) > 0:
+            self.settle(left)
+        self.call.raise_first()
+
+    def end_broken(self) -> None:
+        """After the engine broke: takes back the items that it has not started, or raises if that is of no use."""
+        assert self.broken is not None
+        if not self.broken.elsewhere or self.call.options.backend != "auto":
+            raise self.broken.error
+        self.backend.cancel()
+        while self.backend.flying:
+            self.settle()
+
+
+def drive(driver: Driver) -> Iterator[list[Any]]:
+    """Runs a call to its end on one engine and yields its results, in runs, as their turn comes.
+
+    The engine is closed when the iterator is: at the end, by an error, or by its consumer.
+    """
+    call, backend = driver.call, driver.backend
+    grace = 0.0  # for an interrupt
+    try:
+        while driver.broken is None and not (call.over and not backend.flying):
+            yield from call.hand_out()
+            if call.failed and not call.lazy:
+                driver.end_failed()
+            driver.fill()
+            if backend.flying:
+                driver.settle()
+        if driver.broken is not None:
+            driver.end_broken()
+        yield from call.hand_out()
+        grace = CLOSE_GRACE
+    except (Exception, GeneratorExit):
+        grace = CLOSE_GRACE
+        raise
+    finally:
+        backend.close(grace)
+
+
+def engine(call: Call, plan: Plan) -> Driver:
+    """Opens the engine of a plan.
+
+    Raises:
+        SerializationError: The function cannot travel to another process.
+        OSError: Processes cannot be started.
+    """
+    options, source = call.options, call.source
+    backend: Backend
+    if plan.backend == "serial":
+        from parmap._backends._serial import Serial
+
+        backend = Serial(call.task, disposable=not call.lazy and not options.retries)
+        return Driver(call, backend, Sizer(1 if call.lazy else None, 1, source.first))
+    if plan.backend == "thread":
+        from parmap._backends._threads import Threads
+
+        backend = Threads(call.task, plan.workers, call.context)
+    else:
+        from parmap._backends._processes import Processes
+
+        backend = Processes(call.task, plan.workers, cpu_count())
+    return Driver(call, backend, Sizer(options.chunksize, plan.workers, source.first))
+
+
+def run(call: Call) -> Iterator[list[Any]]:
+    """Runs a call on the engine that its options name and yields its results, in runs, as their turn comes."""
+    plan = plan_given(call.options, cpu_count())
+    log_plan(plan)
+    try:
+        driver = engine(call, plan)
+    except OSError as error:
+        warn_fallback(f"this call runs as a plain loop, because processes cannot be started: {error}")
+        driver = engine(call, plan._replace(backend="serial"))
+    yield from drive(driver)
+
+
+def processes_are_warm() -> bool:
+    """Whether worker processes are waiting for a call."""
+    pool = sys.modules.get("parmap._backends._processes._pool")
+    return pool is not None and pool.is_warm()
+
+
+def log_plan(plan: Plan) -> None:
+    """Logs a plan and its reason, for those who have logging on."""
+    logging = sys.modules.get("logging")  # nobody has a handler where it was not imported
+    if logging is not None:
+        logging.getLogger("parmap").debug("%s, %d workers: %s", plan.backend, plan.workers, plan.reason)
+
+
+def warn_fallback(reason: str) -> None:
+    """Says, once for each place that calls parmap, that the call runs in another way."""
+    level = 1
+    frame: FrameType | None = sys._getframe(0)
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "parmap":
+        level += 1
+        frame = frame.f_back
+    warnings.warn(reason, FallbackWarning, stacklevel=level)

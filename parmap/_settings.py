@@ -1,0 +1,53 @@
+"""The surroundings of a worker: working directory, import path, environment and warning filters of the caller."""
+
+import os
+import sys
+import warnings
+from typing import Any
+
+from parmap._transport._messages import Setting
+
+# How many threads BLAS and OpenMP start. What the user has set stays; the first one decides for all of them.
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+
+def current(cores: int) -> Setting:
+    """The setting of this process, for a worker that may use ``cores`` cores."""
+    try:
+        directory = os.getcwd()
+    except OSError:  # it was removed
+        directory = None
+    return Setting(directory, list(sys.path), dict(os.environ), list(warnings.filters), cores)
+
+
+def environment(setting: Setting) -> dict[str, str]:
+    """The environment of a worker: the caller's, and its share of the cores for libraries that start threads."""
+    if "OMP_NUM_THREADS" in setting.environ:
+        return setting.environ
+    return {**{name: str(setting.cores) for name in _THREAD_VARIABLES}, **setting.environ}
+
+
+def apply(setting: Setting) -> None:
+    """Makes this process like the one that the setting was taken from."""
+    if setting.directory is not None:
+        try:
+            os.chdir(setting.directory)
+        except OSError:
+            warnings.warn(f"a worker cannot enter {setting.directory!r}", RuntimeWarning, stacklevel=2)
+    sys.path[:] = setting.path
+    environ = environment(setting)
+    if environ != os.environ:
+        for name in os.environ.keys() - environ.keys():
+            del os.environ[name]
+        os.environ.update(environ)
+    filters: list[Any] = setting.filters
+    if filters != warnings.filters:
+        warnings.resetwarnings()
+        warnings.filters[:] = filters  # type: ignore[index]

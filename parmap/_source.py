@@ -1,0 +1,82 @@
+"""The input of a call: items drawn in order, once each, as chunks.
+
+Pure. A source draws from the user's iterators only when it is asked to, and an error of theirs is kept as the end of
+the input, so that it comes out after the results of the items before it.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from parmap._records import Chunk
+from parmap._tuning import FIRST_CHUNK, SMALL_ITEM_BYTES
+
+_SCALARS = frozenset({int, float, complex, bool, str, bytes, type(None)})
+
+# Iterating over these runs no code of the user, so any thread may do it.
+_INERT = frozenset({list, tuple, range, str, bytes, dict, set, frozenset})
+
+
+class Source:
+    """Draws chunks of consecutive items. Not safe for two threads at once: its user holds a lock.
+
+    Attributes:
+        packed: Whether an item is a tuple of arguments, because there are several iterables.
+        inert: Whether a thread other than the caller's may draw from it.
+        first: How many items to dispatch at once while nothing is known of them.
+        length: The number of items; ``None``: not known.
+        drawn: The number of items drawn so far.
+        exhausted: Whether there are no more.
+        error: What the input raised, if that is its end.
+    """
+
+    def __init__(self, iterables: tuple[Iterable[Any], ...], strict: bool = False) -> None:
+        self.packed = len(iterables) > 1
+        self.inert = all(type(each) in _INERT for each in iterables)
+        self.length = _length(iterables)
+        self.drawn = 0
+        self.exhausted = False
+        self.error: BaseException | None = None
+        self._iterator: Iterator[Any] = zip(*iterables, strict=strict) if self.packed else iter(iterables[0])
+
+        self.first = FIRST_CHUNK if self.inert and all(map(_is_light, iterables)) else 1
+
+    @property
+    def left(self) -> int | None:
+        """How many items have not been drawn; ``None`` where that is not known."""
+        if self.exhausted:
+            return 0
+        return None if self.length is None else max(0, self.length - self.drawn)
+
+    def take(self, size: int) -> Chunk | None:
+        """Draws up to ``size`` items; ``None`` at the end of the input."""
+        if self.exhausted:
+            return None
+        items: list[Any] = []
+        try:
+            items.extend(islice(self._iterator, size))  # keeps what came before an error
+        except BaseException as error:
+            self.error = error
+        self.exhausted = len(items) < size
+        start, self.drawn = self.drawn, self.drawn + len(items)
+        return Chunk(start, items) if items else None
+
+
+def _is_light(iterable: Any) -> bool:
+    """Whether the items look as if many of them may be sent at once, going by the first one."""
+    if isinstance(iterable, range | str | bytes):
+        return True
+    first = next(iter(iterable), None)
+    return type(first) in _SCALARS and sys.getsizeof(first) <= SMALL_ITEM_BYTES
+
+
+def _length(iterables: tuple[Iterable[Any], ...]) -> int | None:
+    """The number of items, where every iterable that could end the input says its length."""
+    lengths = []
+    for each in iterables:
+        try:
+            lengths.append(len(each))  # type: ignore[arg-type]
+        except TypeError:
+            return None
+    return min(lengths)

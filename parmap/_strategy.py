@@ -1,0 +1,62 @@
+"""From what was asked for and what was seen to a plan with its reason. Pure."""
+
+from parmap._records import Facts, Options, Plan
+from parmap._tuning import (
+    ALREADY_PARALLEL_ABOVE,
+    GIL_HELD_ABOVE,
+    MAX_THREADS,
+    START_COLD,
+    START_THREADS,
+    START_WARM,
+    WAITING_BELOW,
+    WORTH_FACTOR,
+)
+
+
+def plan_given(options: Options, cores: int) -> Plan:
+    """The plan for a backend that the caller named."""
+    if options.workers is not None:
+        return Plan(options.backend, options.workers, f"backend={options.backend!r} and workers were given")
+    workers = {"serial": 1, "thread": min(MAX_THREADS, 4 * cores + 12)}.get(options.backend, cores)
+    return Plan(options.backend, workers, f"backend={options.backend!r} was given")
+
+
+def plan_seen(options: Options, facts: Facts) -> Plan | None:
+    """The engine that what was seen of the loop calls for; ``None``: stay with the loop and go on looking."""
+    if facts.left == 0 or options.workers == 1:
+        return None
+    if facts.waiting > WAITING_BELOW:
+        return _threads_for_waiting(options, facts)
+    workers = options.workers or facts.cores
+    if workers < 2:
+        return None
+    if facts.process_cpu > ALREADY_PARALLEL_ABOVE:
+        return None
+    if facts.gil_held < GIL_HELD_ABOVE:
+        start, backend, why = START_THREADS, "thread", "the items compute and leave the GIL free"
+    else:
+        start, backend = (START_WARM if facts.warm else START_COLD), "process"
+        why = "the items compute and hold the GIL"
+    gain = _seconds_left(facts) * (1 - 1 / workers)
+    if gain < start * WORTH_FACTOR:
+        return None
+    return Plan(backend, workers, f"{why}; about {_seconds_left(facts):.2g} s of work were left")
+
+
+def _threads_for_waiting(options: Options, facts: Facts) -> Plan | None:
+    if _seconds_left(facts) * facts.waiting < START_THREADS * WORTH_FACTOR:
+        return None
+    # While one item waits, the others may compute: 1 / (share of computing) items keep one core busy.
+    computing = max(1 - facts.waiting, 1 / MAX_THREADS)
+    workers = options.workers or max(2, min(MAX_THREADS, round(facts.cores / computing)))
+    if facts.left is not None:
+        workers = min(workers, max(facts.left, 1))
+    return Plan("thread", workers, f"the items wait {facts.waiting:.0%} of their time")
+
+
+def _seconds_left(facts: Facts) -> float:
+    """A forecast of the loop's time for the items nobody has started."""
+    each = max(facts.busy / (facts.done + 1), facts.current)
+    # Of an input of unknown length, as much is expected to be left as was seen.
+    left = facts.left if facts.left is not None else max(1, facts.done)
+    return left * each

@@ -1,0 +1,1 @@
+"""Bytes, memory and descriptors between processes."""

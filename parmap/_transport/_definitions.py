@@ -1,0 +1,151 @@
+"""What travels by value: the call's function and initializer, and what of `__main__` its items refer to.
+
+The worker's `__main__` is a module of its own, never the user's script run again. Functions that travel share its
+namespace, as they share the script's at home: a global that the initializer sets is seen by the function, and a class
+of the script is found there by its name.
+
+The pickling is cloudpickle's, with what it leaves out: caches made by `functools` travel with their function, an open
+file is refused instead of read, and a class that came from the caller goes back as itself, never as a copy.
+"""
+
+import functools
+import io
+import sys
+import types
+from collections import ChainMap
+from collections.abc import Callable
+from itertools import count
+from pickle import PickleBuffer
+from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+import cloudpickle
+
+from parmap._transport._links import Payload
+
+_numbers = count()
+# Classes that were sent by value from here, and those that came here, with the number they were sent under.
+_sent: WeakValueDictionary[int, type] = WeakValueDictionary()
+_sent_numbers: WeakKeyDictionary[type, int] = WeakKeyDictionary()
+_came: WeakKeyDictionary[type, int] = WeakKeyDictionary()
+
+_single_dispatch_code = functools.singledispatch(lambda: None).__code__
+
+
+def dump_by_value(value: Any, in_band: Callable[[PickleBuffer], bool], buffers: list[memoryview]) -> Payload:
+    """Pickles a value, by value what plain pickle refuses. ``in_band`` fills ``buffers`` as it goes."""
+    return Payload(_pickler(value, in_band)[0], buffers)
+
+
+def dump_definition(value: Any, in_band: Callable[[PickleBuffer], bool], buffers: list[memoryview]) -> tuple[Payload, set[str]]:
+    """As `dump_by_value`, and the names of the modules that the value needs."""
+    body, modules = _pickler(value, in_band)
+    return Payload(body, buffers), modules
+
+
+def _pickler(value: Any, in_band: Callable[[PickleBuffer], bool]) -> tuple[bytes, set[str]]:
+    file = io.BytesIO()
+    pickler = _Pickler(file, in_band)
+    pickler.dump(value)
+    return file.getvalue(), pickler.modules
+
+
+class _MainNamespace:
+    """Stands for the dictionary of `__main__`: there, the worker's own."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _main_namespace, ()
+
+
+def _main_namespace() -> dict[str, Any]:
+    return sys.modules["__main__"].__dict__
+
+
+class _Pickler(cloudpickle.Pickler):
+    def __init__(self, file: io.BytesIO, in_band: Callable[[PickleBuffer], bool]) -> None:
+        super().__init__(file, protocol=5, buffer_callback=in_band)
+        self.modules: set[str] = set()
+        self.globals_ref[id(_main_namespace())] = _MainNamespace()
+
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        if kind is types.ModuleType:
+            self.modules.add(obj.__name__)
+        elif kind is types.FunctionType and obj.__code__ is _single_dispatch_code and not _importable(obj):
+            return _reduce_single_dispatch(obj)
+        elif isinstance(obj, type) and obj in _came:
+            return _find_sent, (_came[obj],)
+        reduced = super().reducer_override(obj)
+        if isinstance(obj, type | types.FunctionType):
+            if reduced is NotImplemented:
+                self.modules.add(obj.__module__)
+            elif isinstance(obj, type) and len(reduced) > 5:
+                return _tag_class(obj, reduced)
+        return reduced
+
+
+def _importable(obj: Any) -> bool:
+    """Whether the worker can get ``obj`` by importing the module that defines it."""
+    module = sys.modules.get(obj.__module__) if obj.__module__ != "__main__" else None
+    try:
+        return module is not None and functools.reduce(getattr, obj.__qualname__.split("."), module) is obj
+    except AttributeError:
+        return False
+
+
+def _tag_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Lets the receiver of a class remember where it came from, so that it can come back as itself."""
+    number = _sent_numbers.setdefault(cls, next(_numbers))
+    _sent[number] = cls
+    make, arguments, state, items, pairs, set_state = reduced
+    return make, arguments, (number, set_state, state), items, pairs, _set_class_state
+
+
+def _set_class_state(cls: type, tagged: tuple[int, Callable[[type, Any], Any], Any]) -> type:
+    number, set_state, state = tagged
+    _came[cls] = number
+    set_state(cls, state)
+    return cls
+
+
+def _find_sent(number: int) -> type:
+    return _sent[number]
+
+
+def _reduce_single_dispatch(wrapper: Any) -> tuple[Any, ...]:
+    registry = dict(wrapper.registry)
+    return _make_single_dispatch, (registry.pop(object),), registry, None, None, _set_single_dispatch_state
+
+
+def _make_single_dispatch(func: Callable[..., Any]) -> Any:
+    return functools.singledispatch(func)
+
+
+def _set_single_dispatch_state(wrapper: Any, registry: dict[type, Callable[..., Any]]) -> Any:
+    for cls, func in registry.items():
+        wrapper.register(cls, func)
+    return wrapper
+
+
+def _reduce_cache(wrapper: Any) -> Any:
+    if _importable(wrapper):
+        return wrapper.__qualname__
+    parameters = wrapper.cache_parameters()
+    return _make_cache, (wrapper.__wrapped__, parameters["maxsize"], parameters["typed"]), dict(vars(wrapper))
+
+
+def _make_cache(func: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
+    return functools.lru_cache(maxsize, typed)(func)
+
+
+def _reduce_file(file: io.IOBase) -> tuple[Any, ...]:
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is file:
+            return getattr, (sys, name)
+    raise TypeError(f"cannot pickle the open file {getattr(file, 'name', file)!r}: open it inside the function")
+
+
+_Pickler.dispatch_table = ChainMap(  # type: ignore[assignment]
+    {functools._lru_cache_wrapper: _reduce_cache, io.TextIOWrapper: _reduce_file},
+    cloudpickle.Pickler.dispatch_table,
+)

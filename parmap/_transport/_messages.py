@@ -1,0 +1,133 @@
+"""What the caller's process, its launcher and its workers say to each other.
+
+Each message is a named tuple. Those about a chunk carry the call that it belongs to; what arrives for another call
+is dropped. A payload is what goes with a message besides (see `_links`).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Setting(NamedTuple):
+    """The surroundings that a worker takes over from the caller."""
+
+    directory: str | None
+    path: list[str]
+    environ: dict[str, str]
+    filters: list[object]
+    cores: int  # that the worker may use: the share of a nested call
+
+
+# --- to the launcher ---
+
+
+class Start(NamedTuple):
+    """Start a worker. With it go its socket and its progress page."""
+
+    number: int
+
+
+class Kill(NamedTuple):
+    """Kill a worker, if it is still there."""
+
+    number: int
+
+
+class Preload(NamedTuple):
+    """Import these modules, so that the workers to come have them."""
+
+    modules: Sequence[str]
+
+
+# --- from the launcher ---
+
+
+class Exited(NamedTuple):
+    """A worker has ended, and is no longer a process."""
+
+    number: int
+    exitcode: int  # negative: the signal that killed it
+
+
+# --- to a worker ---
+
+
+class Define(NamedTuple):
+    """A call begins. Payload: its function and initializer; without a payload: those of the call before."""
+
+    call: int
+    packed: bool
+    keep_going: bool
+    timeout: float | None
+
+
+class Work(NamedTuple):
+    """Run these items. Payload: their list."""
+
+    call: int
+    number: int  # of the dispatch, counted for each worker
+    start: int  # index of the first item
+
+
+class Definition(NamedTuple):
+    """The answer to `Need`. Payload: the object; without a payload: there is no such thing."""
+
+
+# --- from a worker ---
+
+
+class Hello(NamedTuple):
+    """The worker is up."""
+
+    pid: int
+
+
+class Need(NamedTuple):
+    """An item refers to this name of `__main__`, which the worker does not have."""
+
+    name: str
+
+
+class Finished(NamedTuple):
+    """What became of a chunk. Payload: the values of the items that were started."""
+
+    call: int
+    number: int
+    failures: "Sequence[PackedFailure]"
+    seconds: float
+
+
+class Unreadable(NamedTuple):
+    """The items of a chunk could not be rebuilt."""
+
+    call: int
+    number: int
+    reason: str
+
+
+class Undefined(NamedTuple):
+    """The call's function could not be rebuilt (``what`` is "the function"), or its initializer failed."""
+
+    call: int
+    reason: str
+    error: "PackedError | None"
+
+
+class PackedError(NamedTuple):
+    """An exception on its way: pickled, and in words for the case that it cannot be."""
+
+    pickled: bytes | None
+    type_name: str
+    text: str
+    traceback: str
+    notes: Sequence[str]
+    cause: "PackedError | None"
+    context: "PackedError | None"
+    suppress_context: bool
+
+
+class PackedFailure(NamedTuple):
+    """The failure of the item at ``position`` of a chunk."""
+
+    position: int
+    error: PackedError

@@ -1,0 +1,110 @@
+"""The user's objects to bytes and back.
+
+Items and results go by plain `pickle`, which is several times faster than anything written in Python: what is defined
+in `__main__` goes by its name. A worker asks for a name that it does not have (`_definitions`), and the caller has
+them all. Only what plain pickle refuses (lambdas, local classes) goes by cloudpickle, by value.
+"""
+
+import functools
+import io
+import pickle
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from parmap._transport._links import Payload
+from parmap._tuning import BUFFER_LIMIT
+
+
+def dump(value: Any) -> Payload:
+    """Pickles a value; its large buffers stay where they are and are listed beside the pickle.
+
+    Raises:
+        Exception: Whatever the objects' own reducers raise.
+    """
+    in_band, buffers = split_buffers()
+    try:
+        return Payload(pickle.dumps(value, 5, buffer_callback=in_band), buffers)
+    except Exception:
+        buffers.clear()
+        from parmap._transport._definitions import dump_by_value
+
+        return dump_by_value(value, in_band, buffers)
+
+
+def split_buffers() -> tuple[Callable[[pickle.PickleBuffer], bool], list[memoryview]]:
+    """A buffer callback for a pickler, which keeps small buffers in the pickle, and the list of the large ones."""
+    buffers: list[memoryview] = []
+
+    def in_band(buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < BUFFER_LIMIT:
+            return True
+        buffers.append(raw)
+        return False
+
+    return in_band, buffers
+
+
+def load(payload: Payload, find: Callable[[str], Any] | None = None) -> Any:
+    """Rebuilds a value. Buffers that were out of band are views of the mapped memory: shared until written to.
+
+    Args:
+        payload: What `dump` gave, on the other side.
+        find: Finds a name of `__main__`; ``None``: it is there as it is.
+    """
+    if find is None:
+        return pickle.loads(payload.body, buffers=payload.buffers)
+    return _Unpickler(payload, find).load()
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, payload: Payload, find: Callable[[str], Any]) -> None:
+        super().__init__(io.BytesIO(payload.body), buffers=payload.buffers)
+        self._find = find
+
+    def find_class(self, module: str, name: str) -> Any:
+        return self._find(name) if module == "__main__" else super().find_class(module, name)
+
+
+def explain(value: Any, name: str, error: BaseException) -> str:
+    """Why a value cannot be pickled, with the path to the part that cannot."""
+    path, found = _culprit(value, name, error, set(), 0)
+    return f"{path}: {type(found).__name__}: {found}"
+
+
+def _culprit(value: Any, path: str, error: BaseException, seen: set[int], depth: int) -> tuple[str, BaseException]:
+    if depth < _DEEPEST and id(value) not in seen:
+        seen.add(id(value))
+        for name, part in _parts(value, path):
+            try:
+                dump(part)
+            except Exception as found:
+                return _culprit(part, name, found, seen, depth + 1)
+    return path, error
+
+
+_DEEPEST = 8
+
+
+def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """What an object is made of, each with the path that leads to it."""
+    if isinstance(value, dict):
+        yield from ((f"{path}[{key!r:.40}]", part) for key, part in list(value.items()))
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield from ((f"{path}[{position}]", part) for position, part in enumerate(value))
+    elif isinstance(value, functools.partial):
+        yield f"{path}.func", value.func
+        yield from ((f"{path}.args[{position}]", part) for position, part in enumerate(value.args))
+        yield from ((f"{path}.keywords[{name!r}]", part) for name, part in value.keywords.items())
+    elif isinstance(value, types.FunctionType):
+        import inspect  # costs 5 ms, and only errors need it
+
+        captured = inspect.getclosurevars(value)
+        yield from ((f"{path}.<closure {name!r}>", part) for name, part in captured.nonlocals.items())
+        yield from ((f"{path}.<global {name!r}>", part) for name, part in captured.globals.items())
+        yield from ((f"{path}.<default {position}>", part) for position, part in enumerate(value.__defaults__ or ()))
+    elif isinstance(value, types.MethodType):
+        yield f"{path}.__self__", value.__self__
+    elif not isinstance(value, type):
+        yield from ((f"{path}.{name}", part) for name, part in list(getattr(value, "__dict__", {}).items()))

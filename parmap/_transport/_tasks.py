@@ -1,0 +1,61 @@
+"""The definition of a call: its function and initializer as a parcel, made once and sent to each worker."""
+
+import pickle
+import sys
+from functools import reduce
+
+from parmap._errors import SerializationError
+from parmap._records import Task
+from parmap._transport._links import Parcel, Payload, pack
+from parmap._transport._pickling import explain, split_buffers
+
+# A pickle with this in it refers to the caller's `__main__`, which no worker can import.
+_MAIN = b"__main__"
+
+
+def define(task: Task) -> tuple[Parcel, object, tuple[str, ...]]:
+    """Packs a call's function and initializer.
+
+    Returns:
+        The parcel; a key that is equal for definitions that a worker may take for one another, or ``None``; and the
+        modules that the definition needs.
+
+    Raises:
+        SerializationError: It cannot travel; the message names the part that cannot.
+    """
+    value = (task.func, task.initializer)
+    if task.initializer is None and (key := _by_name(task.func)) is not None:
+        return pack(Payload(key, [])), key, (task.func.__module__,)
+    in_band, buffers = split_buffers()
+    from parmap._transport._definitions import dump_definition
+
+    try:
+        payload, modules = dump_definition(value, in_band, buffers)
+    except Exception as error:
+        name = getattr(task.func, "__qualname__", type(task.func).__name__)
+        raise SerializationError(f"the function {name}", explain(value, "func", error)) from error
+    return pack(payload), None, tuple(sorted(modules))
+
+
+def _by_name(func: object) -> bytes | None:
+    """The pickle of a function that a worker can import, and of no other."""
+    module = getattr(func, "__module__", None)
+    if not isinstance(module, str) or module == "__main__" or not hasattr(func, "__qualname__"):
+        return None
+    try:
+        pickled = pickle.dumps((func, None), 5)
+    except Exception:
+        return None
+    return None if _MAIN in pickled or len(pickled) > 1024 else pickled
+
+
+def look_up(name: str) -> Payload | None:
+    """A name of this process's `__main__` by value; ``None`` if there is no such name."""
+    from parmap._transport._definitions import dump_definition
+
+    try:
+        value = reduce(getattr, name.split("."), sys.modules["__main__"])
+    except AttributeError:
+        return None
+    in_band, buffers = split_buffers()
+    return dump_definition(value, in_band, buffers)[0]

@@ -1,0 +1,122 @@
+"""Every number that parmap was tuned with: its unit, the trade it makes and what set it.
+
+A number here is never part of a promise. Whoever changes one runs ``benchmarks/marks.py`` before and after.
+"""
+
+from typing import Final
+
+# --- watching the loop (seconds) ---
+
+# How long the observer looks before its first judgement. Shorter starts workers earlier; longer sees more. One
+# switch interval (5 ms) is the resolution of anything measured beside a thread that holds the GIL, so four of them.
+WATCH_WINDOW: Final = 0.020
+
+# The pause between two knocks on the GIL inside a window. Long against a wake-up (50 us), short against the window.
+KNOCK_PAUSE: Final = 0.001
+
+# Share of the window below which the caller's thread counts as waiting rather than computing.
+WAITING_BELOW: Final = 0.5
+
+# Share of the window that the knocks may be late before the item counts as holding the GIL (held: 0.5-0.9, free:
+# 0.1-0.3 in the measurements of docs/design.md).
+GIL_HELD_ABOVE: Final = 0.4
+
+# CPU of the whole process by wall time above which the items already keep more than one core busy.
+ALREADY_PARALLEL_ABOVE: Final = 1.3
+
+# The longest block of items that the pilot runs between two looks at the clock, when a block can be handed over at
+# any time: it bounds only how far the pilot reads ahead of what it runs.
+PILOT_BLOCK: Final = 0.002
+
+# The work that must be left before an engine is started, as a multiple of what starting it costs.
+WORTH_FACTOR: Final = 2.0
+
+# What starting an engine costs: threads, a warm pool of processes, a cold one (benchmarks/marks.py, rows `warm` and
+# `cold`).
+START_THREADS: Final = 0.001
+START_WARM: Final = 0.002
+START_COLD: Final = 0.050
+
+# --- workers ---
+
+# The most threads used for waiting work when the caller does not say (count). The gain beyond is small, the memory
+# for stacks and the pressure on the other side (a server, a disk) are not.
+MAX_THREADS: Final = 64
+
+# Windows cannot wait for more handles than this at once (count): WaitForMultipleObjects takes 64, three are taken.
+MAX_WINDOWS_WORKERS: Final = 61
+
+# Chunks that one process holds at a time: one it runs and one that waits in its socket, so that it never idles for a
+# round trip (count).
+IN_FLIGHT: Final = 2
+
+# Seconds that a call waits for the items in flight before it kills their workers, when it ends early.
+CLOSE_GRACE: Final = 0.1
+
+# Seconds that an idle worker stays for the next call before it leaves.
+IDLE_LIFE: Final = 60.0
+
+# Deaths in a row of workers that were starting, before the call gives up (count).
+START_TRIES: Final = 5
+
+# Seconds that the launcher may take to tell how a worker ended, before the answer is "unknown".
+EXIT_STATUS_WAIT: Final = 1.0
+
+# Seconds that shutdown() gives a launcher to leave by itself before it is killed.
+SHUTDOWN_WAIT: Final = 1.0
+
+# --- chunks ---
+
+# Seconds of work aimed at in one dispatch. A dispatch costs about 0.1 ms on both ends together: 0.4 % of this.
+CHUNK_TARGET: Final = 0.025
+
+# Seconds after which a worker gives back the items of a chunk that it has not started: the bound on how long a chunk
+# can keep items from other, idle workers.
+CHUNK_LIMIT: Final = 0.050
+
+# Seconds that a worker runs items between two looks at the clock and at its progress page.
+BLOCK_TARGET: Final = 0.001
+
+# Items in the first dispatch to each worker, while nothing is known of their cost (count).
+FIRST_CHUNK: Final = 32
+
+# By how much the size may grow from one dispatch to the next (factor).
+CHUNK_GROWTH: Final = 8
+
+# The most items in one dispatch (count): what the progress page has room for is far more; this bounds memory.
+MAX_CHUNK: Final = 1 << 18
+
+# Bytes of arguments or results aimed at in one dispatch: large enough that the cost of a dispatch does not show,
+# small enough that two a worker and both directions stay far under 60 MB.
+CHUNK_BYTES: Final = 1 << 20
+
+# An item larger than this many bytes (shallow size) makes the first dispatch a single item.
+SMALL_ITEM_BYTES: Final = 1024
+
+# --- pimap's window ---
+
+# Items read ahead of the consumer, at least, for each worker (count).
+WINDOW_PER_WORKER: Final = 2
+
+# The most items read ahead of the consumer when `buffersize` is not given (count).
+MAX_WINDOW: Final = 4096
+
+# Bytes of results waiting for the consumer, aimed at when `buffersize` is not given.
+WINDOW_BYTES: Final = 16 << 20
+
+# --- transport (bytes) ---
+
+# Frames up to this size travel in the socket. The three that may be on their way at once fit the kernel's default buffer (208 kB) with room for its
+# book-keeping, which is why a sender never blocks; larger ones travel in a memory file beside it.
+FRAME_LIMIT: Final = 1 << 15
+
+# A buffer from this size on travels out of band, in its own memory file, and is mapped by the receiver.
+BUFFER_LIMIT: Final = 1 << 16
+
+# The alignment of a buffer in a memory file: a cache line, which every dtype and SIMD load is content with.
+BUFFER_ALIGN: Final = 64
+
+# --- words ---
+
+# Characters of an argument's repr shown in an error (count).
+REPR_LIMIT: Final = 120

@@ -1,0 +1,1 @@
+"""The tests of parmap: run `python -m pytest` at the root of the repository."""

@@ -1,0 +1,1 @@
+"""Checks of the shape of the code: surface, imports, layers, sizes, constants."""
