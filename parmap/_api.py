@@ -2,13 +2,16 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, overload
 
 from parmap._cores import cpu_count
 from parmap._observe import environment
-from parmap._options import check_callable, check_chunks, check_iterables, default, resolve
+from parmap._options import check_callable, check_chunks, check_iterables, check_merge, default, resolve
 from parmap._records import Options, Task
 from parmap._source import Source
+
+if TYPE_CHECKING:
+    from parmap._run import Call
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -91,13 +94,7 @@ def pmap(
         >>> pmap(pow, [2, 3], [5, 2])
         [32, 9]
     """
-    results: list[Any] = []
-    for run in _results(func, iterables, locals(), lazy=False):
-        if results:
-            results += run
-        else:
-            results = run
-    return results
+    return _collect(_start(func, iterables, _prepare(func, iterables, locals()), lazy=False))
 
 
 @overload
@@ -154,7 +151,7 @@ def pimap(
         >>> list(islice(pimap(lambda x: x * x, count()), 4))
         [0, 1, 4, 9]
     """
-    return _flatten(_results(func, iterables, locals(), lazy=True))
+    return _flatten(_start(func, iterables, _prepare(func, iterables, locals()), lazy=True))
 
 
 def pchunked(
@@ -198,15 +195,12 @@ def pchunked(
         >>> pchunked(sum, range(10), merge=sum)
         45
     """
-    given = locals()
-    chunks = check_chunks(chunks)
-    options = _prepare(func, (data,), given)
-    if merge not in ("auto", None) and not callable(merge):
-        raise TypeError(f"merge={merge!r} is not allowed: use 'auto', None, or a function of the list of results")
+    options = _prepare(func, (data,), locals())
+    check_merge(merge)
     from parmap._parts import join, split
 
-    pieces = split(data, chunks or options.workers or cpu_count())
-    results: list[Any] = [each for run in _start(func, (pieces,), options, lazy=False) for each in run]
+    pieces = split(data, check_chunks(chunks) or options.workers or cpu_count())
+    results = _collect(_start(func, (pieces,), options, lazy=False))
     if merge is None:
         return results
     return merge(results) if callable(merge) else join(results)
@@ -226,13 +220,6 @@ def shutdown() -> None:
         pool.shutdown()
 
 
-def _results(
-    func: Callable[..., Any], iterables: tuple[Iterable[Any], ...], given: dict[str, Any], lazy: bool
-) -> Iterator[list[Any]]:
-    """The results of a call, in runs. ``given`` holds the options by name, defaults marked as such."""
-    return _start(func, iterables, _prepare(func, iterables, given), lazy)
-
-
 def _prepare(func: object, iterables: tuple[Any, ...], given: dict[str, Any]) -> Options:
     """Checks everything that can be checked before anything runs."""
     check_callable(func)
@@ -241,9 +228,14 @@ def _prepare(func: object, iterables: tuple[Any, ...], given: dict[str, Any]) ->
     return options
 
 
-def _start(
-    func: Callable[..., Any], iterables: tuple[Iterable[Any], ...], options: Options, lazy: bool
-) -> Iterator[list[Any]]:
+class _Started(NamedTuple):
+    """A call and the iterator that runs it as it is advanced, and yields its results in runs."""
+
+    call: "Call"
+    runs: Iterator[list[Any]]
+
+
+def _start(func: Callable[..., Any], iterables: tuple[Iterable[Any], ...], options: Options, lazy: bool) -> _Started:
     # Not before the first call: half of what importing parmap would cost.
     from parmap._run import Call, run
 
@@ -251,15 +243,29 @@ def _start(
     task = Task(func, source.packed, options.return_exceptions, options.initializer, options.timeout)
     call = Call(task, source, options, lazy)
     if options.backend != "auto":
-        return run(call)
+        return _Started(call, run(call))
     from parmap._pilot import fly
 
-    return fly(call)
+    return _Started(call, fly(call))
 
 
-def _flatten(runs: Iterator[list[Any]]) -> Iterator[Any]:
+def _collect(started: _Started) -> list[Any]:
+    results: list[Any] = []
+    for run in started.runs:
+        if results:
+            results += run
+        else:
+            results = run
+    if (failure := started.call.failure) is not None:
+        raise failure
+    return results
+
+
+def _flatten(started: _Started) -> Iterator[Any]:
     """The results one by one. A result is let go as it is yielded, so only its consumer keeps it."""
-    for run in runs:
+    for run in started.runs:
         run.reverse()
         while run:
             yield run.pop()
+    if (failure := started.call.failure) is not None:
+        raise failure

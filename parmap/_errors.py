@@ -13,6 +13,7 @@ every error survives pickling with type, text and fields.
 import reprlib
 import signal
 
+from parmap._records import Failure
 from parmap._tuning import REPR_LIMIT
 
 _shortener = reprlib.Repr()
@@ -36,9 +37,9 @@ def show_arguments(item: object, packed: bool) -> str:
     return shorten(item)
 
 
-def note_item(error: BaseException, index: int, arguments: str, worker: str) -> None:
+def note_item(failure: Failure, arguments: str) -> None:
     """Adds the note that says which item failed, and where it ran."""
-    error.add_note(f"parmap: item {index} ({arguments}) in {worker}")
+    failure.error.add_note(f"parmap: item {failure.index} ({arguments}) in {failure.worker}")
 
 
 def describe_exit(exitcode: int | None) -> str:

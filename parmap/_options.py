@@ -153,6 +153,14 @@ def check_chunks(chunks: Any) -> int | None:
     return number
 
 
+def check_merge(merge: Any) -> None:
+    """Raises ``TypeError`` or ``ValueError`` for what is no way to merge."""
+    if merge is None or merge == "auto" or callable(merge):
+        return
+    kind = ValueError if isinstance(merge, str) else TypeError
+    raise kind(f"merge={merge!r} is not allowed: use 'auto', None, or a function of the list of results")
+
+
 def check_callable(func: object) -> None:
     """Raises ``TypeError`` when ``func`` cannot be called."""
     if not callable(func):
@@ -167,9 +175,16 @@ def check_iterables(iterables: tuple[object, ...], strict: bool) -> None:
         if not hasattr(type(iterable), "__iter__") and not hasattr(type(iterable), "__getitem__"):
             raise TypeError(f"iterable {position} is {iterable!r}, which cannot be iterated over: pass an iterable")
     if strict and len(iterables) > 1:
-        lengths = [len(x) if hasattr(type(x), "__len__") else None for x in iterables]  # type: ignore[arg-type]
+        lengths = [_length(each) for each in iterables]
         if None not in lengths and len(set(lengths)) > 1:
             raise ValueError(
                 f"strict=True needs iterables of equal lengths, but theirs are {', '.join(map(str, lengths))}: "
                 f"make them equal, or leave strict out to stop with the shortest"
             )
+
+
+def _length(iterable: Any) -> int | None:
+    try:
+        return len(iterable)
+    except Exception:  # there is none, or it cannot be told
+        return None

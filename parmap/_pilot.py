@@ -40,6 +40,8 @@ def fly(call: Call) -> Iterator[list[Any]]:
     try:
         while not (call.over or watch.ready):
             yield from call.hand_out()
+            if call.failed:
+                break
             watch.caller_enters()
             loop.fill()
             loop.settle()

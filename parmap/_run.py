@@ -12,17 +12,17 @@ from collections.abc import Iterator
 from time import perf_counter
 from contextvars import Context, copy_context
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from parmap._backends._base import Backend
 from parmap._chunks import Sizer
-from parmap._errors import FallbackWarning
+from parmap._errors import FallbackWarning, note_item, show_arguments
 from parmap._merge import AsCompleted, InOrder
 from parmap._cores import cpu_count
 from parmap._records import Broken, Chunk, Done, Lost, Options, Plan, Task
 from parmap._source import Source
 from parmap._strategy import plan_given
-from parmap._tuning import CLOSE_GRACE
+from parmap._tuning import CLOSE_GRACE, ERROR_GRACE
 
 
 class Call:
@@ -43,6 +43,8 @@ class Call:
         self.context: Context = copy_context()
         self.failed = False
         self.done = 0  # items that have come back
+        self._failed_at = 0  # index of the earliest item that failed, if one did
+        self._running: set[int] = set()  # where the chunks that are being run start
         self._merge = InOrder() if options.ordered or not lazy else AsCompleted()
         self._again: deque[Chunk] = deque()  # items that came back without a result
         self._handed = 0  # results that the consumer has taken
@@ -67,14 +69,15 @@ class Call:
                 chunk = self._again.popleft()
                 if len(chunk.items) > size:
                     self._again.appendleft(chunk.part(size))
+                self._running.add(chunk.start)
                 return chunk.part(0, size)
             if self.failed or self.source.exhausted or not (pull or self.source.inert):
                 return None
             if self.lazy:
                 size = min(size, sizer.window(self.options.buffersize) - self.source.drawn + self._handed)
             drawn = self.source.take(size) if size > 0 else None
-            if self.source.error is not None:
-                self._fail(self.source.drawn, self.source.error)
+            if drawn is not None:
+                self._running.add(drawn.start)
             return drawn
 
     def run_again(self, chunk: Chunk) -> None:
@@ -85,34 +88,38 @@ class Call:
     def settle(self, outcome: Done | Lost) -> None:
         """Notes what became of a chunk."""
         with self._lock:
+            self._running.discard(outcome.chunk.start)
             if isinstance(outcome, Done):
                 self._settle_done(outcome)
             else:
                 self._settle_lost(outcome)
 
     def hand_out(self) -> Iterator[list[Any]]:
-        """Yields the results whose turn has come.
-
-        Raises:
-            BaseException: The failure that ends the call, once its turn has come.
-        """
+        """Yields the results whose turn has come."""
         while True:
             with self._lock:
                 results = self._merge.take()
             if not results:
-                break
+                return
             count = len(results)
             yield results
             self._handed += count
-        if self._merge.failure is not None:
-            raise self._merge.failure
 
-    def raise_first(self) -> NoReturn:
-        """Raises the failure of the earliest item that has one."""
+    @property
+    def failure(self) -> BaseException | None:
+        """The error that ends the call, once the results before it have been handed out.
+
+        An eager call has no results before its end, so any failure will do, and the earliest item's is the loop's.
+        """
         with self._lock:
-            error = self._merge.first_failure()
-        assert error is not None
-        raise error
+            if self.failed:
+                return self._merge.failure if self.lazy else self._merge.first_failure()
+            return self.source.error if self.over and not self._running else None
+
+    @property
+    def may_fail_earlier(self) -> bool:
+        """Whether an item before the one that failed is still being run."""
+        return any(start < self._failed_at for start in self._running)
 
     def _settle_done(self, outcome: Done) -> None:
         chunk, values = outcome.chunk, outcome.values
@@ -123,7 +130,9 @@ class Call:
             if self._retry(chunk, position):
                 self._merge.add(chunk.start + begin, values[begin:position])
                 begin = position + 1
-            elif self.task.keep_going and isinstance(failure.error, Exception):
+                continue
+            note_item(failure, show_arguments(chunk.items[position], self.task.packed))
+            if self.task.keep_going and isinstance(failure.error, Exception):
                 values[position] = failure.error
             else:
                 self._merge.add(chunk.start + begin, values[begin:position])
@@ -158,8 +167,6 @@ class Call:
         if chunk.items and not (self.failed and (not self.lazy or chunk.start > self._failed_at)):
             self._again.append(chunk)
 
-    _failed_at = 0
-
     def _fail(self, index: int, error: BaseException) -> None:
         self._failed_at = min(index, self._failed_at) if self.failed else index
         self.failed = True
@@ -190,16 +197,15 @@ class Driver:
                 self._sizer.observe(len(outcome.values), outcome.seconds, outcome.size)
             self.call.settle(outcome)
 
-    def end_failed(self) -> NoReturn:
-        """After a failure of an eager call: gives the items that are running a moment to end, and raises.
+    def end_failed(self) -> None:
+        """After a failure of an eager call: starts no item, and gives the items before the failed one time to end.
 
-        The items before the one that failed first may have failed too; the loop would have raised the earliest.
+        They may fail too, and the loop would have raised the error of the earliest.
         """
         self.backend.cancel()
-        deadline = perf_counter() + CLOSE_GRACE
-        while self.backend.flying and (left := deadline - perf_counter()) > 0:
+        deadline = perf_counter() + ERROR_GRACE
+        while self.call.may_fail_earlier and (left := deadline - perf_counter()) > 0:
             self.settle(left)
-        self.call.raise_first()
 
     def end_broken(self) -> None:
         """After the engine broke: takes back the items that it has not started, or raises if that is of no use."""
@@ -223,6 +229,9 @@ def drive(driver: Driver) -> Iterator[list[Any]]:
             yield from call.hand_out()
             if call.failed and not call.lazy:
                 driver.end_failed()
+                break
+            if call.failure is not None:
+                break
             driver.fill()
             if backend.flying:
                 driver.settle()

@@ -77,6 +77,6 @@ def _length(iterables: tuple[Iterable[Any], ...]) -> int | None:
     for each in iterables:
         try:
             lengths.append(len(each))  # type: ignore[arg-type]
-        except TypeError:
+        except Exception:  # there is none, or it cannot be told; a loop does not ask for it
             return None
     return min(lengths)

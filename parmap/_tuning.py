@@ -53,6 +53,10 @@ IN_FLIGHT: Final = 2
 # Seconds that a call waits for the items in flight before it kills their workers, when it ends early.
 CLOSE_GRACE: Final = 0.1
 
+# Seconds that a failed call waits for the items before the failed one that are being run: one of them may fail too,
+# and its error is the one that the loop would have raised. The price is that the error comes out that much later.
+ERROR_GRACE: Final = 1.0
+
 # Seconds that an idle worker stays for the next call before it leaves.
 IDLE_LIFE: Final = 60.0
 
@@ -116,7 +120,14 @@ BUFFER_LIMIT: Final = 1 << 16
 # The alignment of a buffer in a memory file: a cache line, which every dtype and SIMD load is content with.
 BUFFER_ALIGN: Final = 64
 
+# Bytes read from a socket at once: more than all that can be waiting in it.
+READ_SIZE: Final = 1 << 18
+
 # --- words ---
+
+# How many steps down into an object the search for what cannot be pickled goes (count).
+EXPLAIN_DEPTH: Final = 8
+
 
 # Characters of an argument's repr shown in an error (count).
 REPR_LIMIT: Final = 120

@@ -7,7 +7,6 @@ from collections.abc import Callable, MutableSequence
 from time import perf_counter
 from typing import Any
 
-from parmap._errors import note_item, show_arguments
 from parmap._records import Chunk, Done, Failure, Task
 from parmap._tuning import BLOCK_TARGET
 
@@ -15,6 +14,16 @@ from parmap._tuning import BLOCK_TARGET
 def star(func: Callable[..., Any], packed: bool) -> Callable[[Any], Any]:
     """``func`` as a function of one item."""
     return (lambda item: func(*item)) if packed else func
+
+
+def initialize(task: Task, worker: str) -> None:
+    """Calls the task's initializer, if it has one; an error of it says that it came from there."""
+    if task.initializer is not None:
+        try:
+            task.initializer()
+        except BaseException as error:
+            error.add_note(f"parmap: this is an error of the initializer, in {worker}")
+            raise
 
 
 def run_chunk(
@@ -42,7 +51,7 @@ def run_chunk(
             for started[0], item in enumerate(chunk.items[done : done + block], done + 1):  # noqa: B007, B020
                 append(call(item))
         except BaseException as error:
-            failures.append(failed(error, chunk, len(values), task.packed, worker))
+            failures.append(Failure(chunk.start + len(values), error, worker))
             append(None)
             if not (task.keep_going and isinstance(error, Exception)):
                 break
@@ -53,10 +62,3 @@ def run_chunk(
             block = block * 2 if now - last < BLOCK_TARGET / 2 else max(1, block // 2)
         last = now
     return Done(chunk, values, failures, perf_counter() - begin, 0)
-
-
-def failed(error: BaseException, chunk: Chunk, position: int, packed: bool, worker: str) -> Failure:
-    """The failure of the item at ``position`` of a chunk; its error gets a note that says which item it was."""
-    index = chunk.start + position
-    note_item(error, index, show_arguments(chunk.items[position], packed), worker)
-    return Failure(index, error, worker)

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from parmap._records import Chunk, Done, Failure, Outcome, Task
-from parmap._worker import failed, star
+from parmap._worker import initialize, star
 
 WORKER = "the calling thread"
 
@@ -36,7 +36,7 @@ class Serial:
     def __init__(self, task: Task, disposable: bool) -> None:
         self._task = task
         self._call = star(task.func, task.packed)
-        self._initialize = task.initializer
+        self._initialized = False
         self._disposable = disposable and not task.keep_going
         self._running: _Running | None = None
         self._lock = Lock()
@@ -68,9 +68,9 @@ class Serial:
     def wait(self, timeout: float | None) -> list[Outcome]:
         if self._running is None:
             return []
-        if self._initialize is not None:
-            initialize, self._initialize = self._initialize, None
-            initialize()
+        if not self._initialized:
+            self._initialized = True
+            initialize(self._task, WORKER)
         begin = perf_counter()
         values: list[Any] = []
         failures: list[Failure] = []
@@ -86,7 +86,7 @@ class Serial:
             except BaseException as error:
                 with self._lock:
                     position = len(chunk.items) - length_hint(items) - self._given - 1
-                failures.append(failed(error, chunk, position, self._task.packed, WORKER))
+                failures.append(Failure(chunk.start + position, error, WORKER))
                 values += [None] * (position + 1 - len(values))
                 if not (self._task.keep_going and isinstance(error, Exception)):
                     break

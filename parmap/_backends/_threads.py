@@ -7,7 +7,7 @@ from time import perf_counter
 
 from parmap._records import Broken, Chunk, Done, Lost, Outcome, Task
 from parmap._tuning import CHUNK_LIMIT
-from parmap._worker import run_chunk
+from parmap._worker import initialize, run_chunk
 
 
 class Threads:
@@ -78,26 +78,25 @@ class Threads:
         self._threads.clear()
 
     def _work(self) -> None:
-        initialize = self._task.initializer
+        name = f"a thread of {self._workers}"
         started = [0]
+        fresh = True
         while (chunk := self._inbox.get()) is not None:
-            if initialize is not None:
+            if fresh:
                 try:
-                    self._context.copy().run(initialize)
+                    self._context.copy().run(initialize, self._task, name)
                 except BaseException as error:
                     self._outbox.put(Lost(chunk, None, alone=False))
                     self._outbox.put(Broken(error, elsewhere=False))
                     return
-                initialize = None
-            self._outbox.put(self._run(chunk, started))
+                fresh = False
+            self._outbox.put(self._run(chunk, name, started))
+            del chunk  # while it waits, a thread keeps nothing of the user's
 
-    def _run(self, chunk: Chunk, started: list[int]) -> Outcome:
+    def _run(self, chunk: Chunk, name: str, started: list[int]) -> Outcome:
         if self._stop.is_set():
             return Done(chunk, [], [], 0.0, 0)
         limit = perf_counter() + CHUNK_LIMIT
-        worker = f"a thread of {self._workers}"
         return self._context.copy().run(
-            run_chunk, self._task, chunk, worker, started, lambda: perf_counter() < limit and not self._stop.is_set()
+            run_chunk, self._task, chunk, name, started, lambda: perf_counter() < limit and not self._stop.is_set()
         )
-
-

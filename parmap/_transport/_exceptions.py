@@ -23,7 +23,7 @@ def pack_error(error: BaseException, seen: frozenset[int] = frozenset()) -> Pack
         _pickle_checked(error),
         type(error).__qualname__,
         _text(error),
-        "".join(traceback.format_exception(type(error), error, _user_part(error.__traceback__), chain=False)),
+        _trace(error),
         tuple(map(str, getattr(error, "__notes__", ()))),
         pack_error(cause, seen) if cause is not None and id(cause) not in seen else None,
         pack_error(context, seen) if context is not None and id(context) not in seen | {id(cause)} else None,
@@ -44,6 +44,12 @@ def unpack_error(packed: PackedError, what: str) -> BaseException:
     error.__context__ = unpack_error(packed.context, "its context") if packed.context else error.__cause__
     error.__suppress_context__ = packed.suppress_context
     return error
+
+
+def _trace(error: BaseException) -> str:
+    """The traceback as text, without the notes, which travel by themselves."""
+    lines = ["Traceback (most recent call last):\n", *traceback.format_tb(_user_part(error.__traceback__))]
+    return "".join(lines) + f"{type(error).__qualname__}: {_text(error)}"
 
 
 def _pickle_checked(error: BaseException) -> bytes | None:

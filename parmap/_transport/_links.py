@@ -18,12 +18,10 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from parmap._transport import _memory
-from parmap._tuning import BUFFER_ALIGN, FRAME_LIMIT
+from parmap._tuning import BUFFER_ALIGN, FRAME_LIMIT, READ_SIZE
 
 _HEADER = struct.Struct("<IIB")  # bytes of message and payload in the frame; how many descriptors go with it
-_READ = 1 << 17
-_MOST_DESCRIPTORS = 4
-_ANCILLARY = socket.CMSG_SPACE(_MOST_DESCRIPTORS * array.array("i").itemsize)
+_ANCILLARY = socket.CMSG_SPACE(4 * array.array("i").itemsize)  # more descriptors than any message has
 
 
 class Payload(NamedTuple):
@@ -130,7 +128,7 @@ class Link:
         Blocks until something arrives unless ``flags`` has ``MSG_DONTWAIT``.
         """
         try:
-            data, ancillary, _, _ = self.socket.recvmsg(_READ, _ANCILLARY, flags | socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, _, _ = self.socket.recvmsg(READ_SIZE, _ANCILLARY, flags | socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return []
         except ConnectionError:

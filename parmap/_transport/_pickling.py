@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from parmap._transport._links import Payload
-from parmap._tuning import BUFFER_LIMIT
+from parmap._tuning import BUFFER_LIMIT, EXPLAIN_DEPTH
 
 
 def dump(value: Any) -> Payload:
@@ -74,7 +74,7 @@ def explain(value: Any, name: str, error: BaseException) -> str:
 
 
 def _culprit(value: Any, path: str, error: BaseException, seen: set[int], depth: int) -> tuple[str, BaseException]:
-    if depth < _DEEPEST and id(value) not in seen:
+    if depth < EXPLAIN_DEPTH and id(value) not in seen:
         seen.add(id(value))
         for name, part in _parts(value, path):
             try:
@@ -82,9 +82,6 @@ def _culprit(value: Any, path: str, error: BaseException, seen: set[int], depth:
             except Exception as found:
                 return _culprit(part, name, found, seen, depth + 1)
     return path, error
-
-
-_DEEPEST = 8
 
 
 def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:

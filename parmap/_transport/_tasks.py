@@ -3,6 +3,7 @@
 import pickle
 import sys
 from functools import reduce
+from typing import NamedTuple
 
 from parmap._errors import SerializationError
 from parmap._records import Task
@@ -13,19 +14,23 @@ from parmap._transport._pickling import explain, split_buffers
 _MAIN = b"__main__"
 
 
-def define(task: Task) -> tuple[Parcel, object, tuple[str, ...]]:
-    """Packs a call's function and initializer.
+class Definition(NamedTuple):
+    """A call's function and initializer, packed."""
 
-    Returns:
-        The parcel; a key that is equal for definitions that a worker may take for one another, or ``None``; and the
-        modules that the definition needs.
+    parcel: Parcel
+    key: bytes | None  # equal for definitions that a worker may take for one another; None: never do
+    modules: tuple[str, ...]  # that it needs
+
+
+def make_definition(task: Task) -> Definition:
+    """Packs a call's function and initializer.
 
     Raises:
         SerializationError: It cannot travel; the message names the part that cannot.
     """
     value = (task.func, task.initializer)
     if task.initializer is None and (key := _by_name(task.func)) is not None:
-        return pack(Payload(key, [])), key, (task.func.__module__,)
+        return Definition(pack(Payload(key, [])), key, (task.func.__module__,))
     in_band, buffers = split_buffers()
     from parmap._transport._definitions import dump_definition
 
@@ -34,7 +39,7 @@ def define(task: Task) -> tuple[Parcel, object, tuple[str, ...]]:
     except Exception as error:
         name = getattr(task.func, "__qualname__", type(task.func).__name__)
         raise SerializationError(f"the function {name}", explain(value, "func", error)) from error
-    return pack(payload), None, tuple(sorted(modules))
+    return Definition(pack(payload), None, tuple(sorted(modules)))
 
 
 def _by_name(func: object) -> bytes | None:

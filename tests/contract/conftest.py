@@ -23,7 +23,10 @@ def listed_pimap(*args: Any, **options: Any) -> list[Any]:
     return list(pimap(*args, **options))
 
 
-@pytest.fixture(params=[pmap, listed_pimap], ids=["pmap", "pimap"])
+MAPPERS: tuple[Mapper, ...] = (pmap, listed_pimap)
+
+
+@pytest.fixture(params=MAPPERS, ids=["pmap", "pimap"])
 def mapper(request: pytest.FixtureRequest) -> Mapper:
     """``pmap``, or ``pimap`` read to its end: both are to give what the loop gives."""
     found: Mapper = request.param

@@ -58,7 +58,7 @@ ONLY: dict[str, list[Bad]] = {
     "pimap": [*counts("buffersize"), Bad("chunks", 2, TypeError, ["chunks"])],
     "pchunked": [
         *counts("chunks"),
-        Bad("merge", "sum", ValueError, ["merge", "'sum'", "auto"]),
+        Bad("merge", "sum", WRONG_KIND, ["merge", "'sum'", "auto"]),
         Bad("merge", 5, WRONG_KIND, ["merge", "5", "auto"]),
         Bad("buffersize", 2, TypeError, ["buffersize"]),
     ],

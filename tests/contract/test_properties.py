@@ -1,6 +1,7 @@
 """Random inputs, options and functions: the answer is the loop's, errors included."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -89,8 +90,8 @@ def test_errors_are_the_loops(backend: str, count: int) -> None:
         assert outcome(lambda: pmap(work, range(size), **given_options)) == outcome(
             lambda: [work(item) for item in range(size)]
         )
-        kept = pmap(work, range(size), return_exceptions=True, **given_options)
-        assert [outcome(lambda item=item: work(item)) for item in range(size)] == [  # type: ignore[misc]
+        kept: list[Any] = pmap(work, range(size), return_exceptions=True, **given_options)
+        assert [outcome(partial(work, item)) for item in range(size)] == [
             (type(each).__name__, each.args) if isinstance(each, Exception) else ("value", each) for each in kept
         ]
 

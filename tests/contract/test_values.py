@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from parmap import pimap, pmap
-from tests.contract.conftest import Mapper
+from tests.contract.conftest import MAPPERS, Mapper
 from tests.contract.helpers import busy, here
 
 
@@ -101,10 +101,11 @@ def describe(item: Any) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_any_iterable(backend: str, mapper: Mapper, name: str) -> None:
+def test_any_iterable(backend: str, name: str) -> None:
     """Every iterable is accepted, sized or not, and its items arrive as they are, never unpacked."""
     make = INPUTS[name]
-    assert mapper(describe, make(), backend=backend, workers=2) == [describe(item) for item in make()]
+    for mapper in MAPPERS:
+        assert mapper(describe, make(), backend=backend, workers=2) == [describe(item) for item in make()]
 
 
 def test_open_file(backend: str, mapper: Mapper, tmp_path: Path) -> None:
@@ -153,14 +154,15 @@ SINGLETONS = ("None", "False", "NotImplemented", "Ellipsis", "error class", "cla
 
 
 @pytest.mark.parametrize("name", RESULTS)
-def test_any_result(backend: str, mapper: Mapper, name: str) -> None:
+def test_any_result(backend: str, name: str) -> None:
     """What the function returns is the result, even where it looks like an error, an end or a missing value."""
     value = RESULTS[name]
-    results = mapper(give(value), range(3), backend=backend, workers=2)
-    assert type(results) is list
-    assert [describe(result) for result in results] == [describe(value)] * 3
-    if name in SINGLETONS:
-        assert all(result is value for result in results)
+    for mapper in MAPPERS:
+        results = mapper(give(value), range(3), backend=backend, workers=2)
+        assert type(results) is list
+        assert [describe(result) for result in results] == [describe(value)] * 3
+        if name in SINGLETONS:
+            assert all(result is value for result in results)
 
 
 def test_returned_errors_stay_values_among_raised_ones(backend: str, mapper: Mapper) -> None:
@@ -274,10 +276,11 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_any_callable(backend: str, mapper: Mapper, name: str) -> None:
+def test_any_callable(backend: str, name: str) -> None:
     """Functions of every kind can be mapped."""
     func = FUNCTIONS[name]
-    assert mapper(func, range(8), backend=backend, workers=2) == [func(item) for item in range(8)]
+    for mapper in MAPPERS:
+        assert mapper(func, range(8), backend=backend, workers=2) == [func(item) for item in range(8)]
 
 
 SEVERAL: dict[str, Callable[[], tuple[Iterable[Any], ...]]] = {
@@ -299,10 +302,11 @@ def pack(*items: Any) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("name", SEVERAL)
-def test_several_iterables_zip_as_map_does(backend: str, mapper: Mapper, name: str) -> None:
+def test_several_iterables_zip_as_map_does(backend: str, name: str) -> None:
     """Several iterables give the function an argument each and end with the shortest."""
     make = SEVERAL[name]
-    assert mapper(pack, *make(), backend=backend, workers=2) == list(map(pack, *make()))
+    for mapper in MAPPERS:
+        assert mapper(pack, *make(), backend=backend, workers=2) == list(map(pack, *make()))
 
 
 @pytest.mark.parametrize("sized", [True, False])
@@ -327,15 +331,13 @@ def test_strict_pimap_yields_what_there_was(backend: str) -> None:
         next(results)
 
 
-@pytest.mark.parametrize("chunksize", [None, 1, 3, 1000])
 @pytest.mark.parametrize("workers", [None, 1, 2, 4])
-def test_workers_and_chunksize_change_nothing(
-    backend: str, mapper: Mapper, workers: int | None, chunksize: int | None
-) -> None:
+def test_workers_and_chunksize_change_nothing(backend: str, mapper: Mapper, workers: int | None) -> None:
     """The answer is the loop's, however the items are dealt out."""
-    for items in (range(100), (n for n in range(100))):
-        got = mapper(with_default, items, backend=backend, workers=workers, chunksize=chunksize)
-        assert got == [n * 3 for n in range(100)]
+    for chunksize in (None, 1, 3, 1000):
+        for items in (range(100), (n for n in range(100))):
+            got = mapper(with_default, items, backend=backend, workers=workers, chunksize=chunksize)
+            assert got == [n * 3 for n in range(100)]
 
 
 def test_many_cheap_items(backend: str, mapper: Mapper) -> None:

@@ -37,7 +37,7 @@ def test_one_interrupt_ends_it(tmp_path: Path, backend: str, call: str, group: b
         assert remaining(family, 5) == []
         err = running.stderr()
     assert err.count("Traceback (most recent call last)") == 1, err
-    assert err.rstrip().endswith("KeyboardInterrupt"), err
+    assert "\nKeyboardInterrupt\n" in err, err
 
 
 @pytest.mark.parametrize("group", [False, True], ids=["process", "terminal"])

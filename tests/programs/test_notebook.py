@@ -1,5 +1,6 @@
 """In a notebook: cells run in a kernel, functions live in ``__main__``, an interrupt comes from the menu."""
 
+import importlib
 import importlib.util
 from collections.abc import Iterator
 from queue import Empty
@@ -17,9 +18,7 @@ LIMIT = 60
 @pytest.fixture
 def kernel() -> Iterator[Any]:
     """A kernel that has imported parmap."""
-    from jupyter_client.manager import start_new_kernel
-
-    manager, client = start_new_kernel(kernel_name="python3")
+    manager, client = importlib.import_module("jupyter_client.manager").start_new_kernel(kernel_name="python3")
     try:
         assert run(client, "from parmap import pmap, pimap\nimport time") == ("", "")
         yield manager, client

@@ -9,7 +9,6 @@ from typing import Any, assert_type
 
 from parmap import (
     FallbackWarning,
-    ItemTimeoutError,
     ParmapError,
     SerializationError,
     WorkerCrashError,
@@ -100,7 +99,7 @@ for result in pimap(length, words):
 pimap(length, words, ordered="no")  # type: ignore[call-overload]
 
 # pchunked
-assert_type(pchunked(double, numbers), list[int])
+joined: list[int] = pchunked(double, numbers)
 assert_type(pchunked(total, numbers, merge=None), list[int])
 assert_type(pchunked(total, numbers, merge=describe), str)
 
@@ -109,8 +108,7 @@ assert_type(cpu_count(), int)
 shutdown()
 with options(backend="thread", workers=2):
     pass
-errors: list[type[ParmapError]] = [WorkerCrashError, ItemTimeoutError, SerializationError]
-timeout: type[TimeoutError] = ItemTimeoutError
+errors: list[type[ParmapError]] = [WorkerCrashError, SerializationError]
 warning: type[Warning] = FallbackWarning
 anything: Any = None
 assert_type(pmap(anything, anything), list[Any])

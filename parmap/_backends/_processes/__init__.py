@@ -5,18 +5,17 @@ holds, so a worker that dies costs its items and nothing else: the one that it r
 back as lost, to be run again.
 """
 
-import select
-import socket
 import time
 from itertools import count
 
 from parmap import _settings
 from parmap._backends._processes import _page
-from parmap._backends._processes._pool import Dispatch, Worker, pool
-from parmap._errors import ItemTimeoutError, SerializationError, WorkerCrashError, note_item, show_arguments
+from parmap._backends._processes._crew import Crew
+from parmap._backends._processes._pool import Dispatch, Worker
+from parmap._errors import ItemTimeoutError, SerializationError, WorkerCrashError, show_arguments
 from parmap._records import Broken, Chunk, Done, Failure, Lost, Outcome, Task
 from parmap._transport._exceptions import unpack_error
-from parmap._transport._links import Frame, Parcel, pack
+from parmap._transport._links import Frame, pack
 from parmap._transport._messages import (
     Define,
     Definition,
@@ -28,8 +27,8 @@ from parmap._transport._messages import (
     Work,
 )
 from parmap._transport._pickling import dump, explain, load
-from parmap._transport._tasks import define, look_up
-from parmap._tuning import IN_FLIGHT, START_TRIES
+from parmap._transport._tasks import look_up, make_definition
+from parmap._tuning import START_TRIES
 
 _calls = count(1)
 
@@ -39,8 +38,8 @@ class Processes:
 
     Args:
         task: What to run.
-        workers: How many processes.
-        cores: How many cores the workers may use together.
+        workers: How many processes there may be.
+        cores: How many cores they may use together.
 
     Raises:
         SerializationError: The function or the initializer cannot travel.
@@ -48,44 +47,34 @@ class Processes:
     """
 
     def __init__(self, task: Task, workers: int, cores: int) -> None:
+        self.spare = 0
         self._task = task
         self._call = next(_calls)
-        self._pool = pool()
-        self._setting = _settings.current(max(1, cores // workers))
-        self._parcels: list[Parcel] = []
         self._outcomes: list[Outcome] = []  # found while something else was done
-        self._barren = 0  # deaths in a row of workers that did nothing yet
+        self._barren = 0  # deaths in a row of workers that had done nothing yet
         self._cancelled = False
         self._closed = False
-        self.spare = 0
-        self._definition, self._key, modules = define(task)
-        self._parcels.append(self._definition)
-        self._poll = select.poll()
-        self._waker, self._wake_end = socket.socketpair()
-        self._waker.setblocking(False)
-        self._poll.register(self._wake_end, select.POLLIN)
-        self._workers: dict[int, Worker] = {}  # by descriptor
-        self._modules = modules
+        define = Define(self._call, task.packed, task.keep_going, task.timeout)
+        self._crew = Crew(define, make_definition(task), _settings.current(max(1, cores // workers)), workers)
         try:
-            self._enlist(workers)
+            self._crew.enlist()
         except BaseException:
-            self.close(0)
+            self._crew.dismiss()
             raise
 
     @property
     def flying(self) -> int:
-        return sum(len(worker.held) for worker in self._workers.values()) + len(self._outcomes)
+        return sum(len(worker.held) for worker in self._crew) + len(self._outcomes)
 
     @property
     def ready(self) -> bool:
-        return any(worker.ready for worker in self._workers.values())
+        return any(worker.ready for worker in self._crew)
 
     def room(self) -> bool:
-        return self._least_busy() is not None
+        return not self._cancelled and self._crew.has_room(self.spare)
 
     def submit(self, chunk: Chunk) -> None:
-        worker = self._least_busy()
-        assert worker is not None, "submit() needs room()"
+        worker = self._crew.choose(self.spare)
         try:
             parcel = pack(dump(chunk.items))
         except Exception as error:
@@ -107,14 +96,11 @@ class Processes:
         return outcomes
 
     def wake(self) -> None:
-        try:
-            self._waker.send(b"\0")
-        except OSError:  # full, so it is awake, or closed
-            return
+        self._crew.wake()
 
     def cancel(self) -> None:
         self._cancelled = True
-        for worker in self._workers.values():
+        for worker in self._crew:
             if worker.held:
                 worker.page.slots[_page.STOP] = 1
 
@@ -125,62 +111,11 @@ class Processes:
         self.cancel()
         try:
             deadline = time.perf_counter() + grace
-            while self._busy() and (left := deadline - time.perf_counter()) > 0:
+            while any(worker.held for worker in self._crew) and (left := deadline - time.perf_counter()) > 0:
                 self._receive(left)
         finally:
-            for worker in self._workers.values():
-                if worker.held:
-                    self._pool.discard(worker)
-                else:
-                    worker.page.slots[_page.STOP] = 0
-                    self._pool.release(worker)
-            self._workers.clear()
-            for parcel in self._parcels:
-                parcel.close()
-            self._parcels.clear()
-            self._waker.close()
-            self._wake_end.close()
+            self._crew.dismiss()
             self._outcomes.clear()
-
-    # --- workers ---
-
-    def _enlist(self, workers: int) -> None:
-        for worker in self._pool.lease(workers, self._setting, self._modules):
-            self._workers[worker.link.fileno()] = worker
-            self._poll.register(worker.link.fileno(), select.POLLIN)
-            self._brief(worker)
-
-    def _brief(self, worker: Worker) -> None:
-        """Tells a worker what this call is about."""
-        try:
-            if worker.setting != self._setting:
-                worker.link.send(self._setting)
-                worker.setting = self._setting
-            known = self._key is not None and worker.definition == self._key
-            task = self._task
-            worker.link.send(
-                Define(self._call, task.packed, task.keep_going, task.timeout), None if known else self._definition
-            )
-            worker.definition = self._key
-        except OSError:
-            return  # it is dead, which wait() will read
-
-    def _least_busy(self) -> Worker | None:
-        best: Worker | None = None
-        busy = 0
-        if self._cancelled:
-            return None
-        for worker in self._workers.values():
-            held = len(worker.held)
-            busy += held > 0
-            if held < IN_FLIGHT and (best is None or held < len(best.held)):
-                best = worker
-        if best is not None and not best.held and busy >= max(1, len(self._workers) - self.spare):
-            return None
-        return best
-
-    def _busy(self) -> bool:
-        return any(worker.held for worker in self._workers.values())
 
     # --- what arrives ---
 
@@ -188,15 +123,9 @@ class Processes:
         deadline = self._next_deadline()
         if deadline is not None:
             timeout = min(deadline, timeout) if timeout is not None else deadline
-        ready = self._poll.poll(None if timeout is None else max(0, timeout) * 1000)
-        for descriptor, _ in ready:
-            worker = self._workers.get(descriptor)
-            if worker is None:
-                self._wake_end.recv(1024)
-                continue
-            frames = worker.link.receive(socket.MSG_DONTWAIT)
+        for worker, frames in self._crew.listen(timeout):
             if frames is None:
-                self._outcomes += self._mourn(worker, descriptor)
+                self._outcomes += self._mourn(worker)
                 continue
             for frame in frames:
                 self._handle(worker, frame)
@@ -231,7 +160,7 @@ class Processes:
                 return Lost(chunk, None, alone=True)
             reason = f"{type(error).__name__}: {error}"
             failure = SerializationError(f"the result of item {chunk.start}", reason)
-            return Done(chunk, [None], [self._failure(chunk, 0, failure, worker)], message.seconds, 0)
+            return Done(chunk, [None], [Failure(chunk.start, failure, str(worker))], message.seconds, 0)
         failures = []
         for position, packed in message.failures:
             found = unpack_error(packed, f"the error of item {chunk.start + position}")
@@ -244,7 +173,7 @@ class Processes:
         if len(chunk.items) > 1:
             return Lost(chunk, None, alone=True)
         what = f"the arguments of item {chunk.start} ({self._show(chunk, 0)})"
-        return Done(chunk, [None], [self._failure(chunk, 0, SerializationError(what, message.reason), worker)], 0.0, 0)
+        return Done(chunk, [None], [Failure(chunk.start, SerializationError(what, message.reason), str(worker))], 0.0, 0)
 
     def _undefined(self, message: Undefined) -> Broken:
         if message.error is not None:
@@ -272,39 +201,29 @@ class Processes:
                 what = f"the arguments of item {chunk.start + position} ({self._show(chunk, position)})"
                 failure = SerializationError(what, explain(item, "the item", found))
                 part = chunk.part(position, position + 1)
-                outcomes.append(Done(part, [None], [self._failure(part, 0, failure, None)], 0.0, 0))
+                outcomes.append(Done(part, [None], [Failure(part.start, failure, "the calling process")], 0.0, 0))
             else:
                 outcomes.append(Lost(chunk.part(position, position + 1), None, alone=False))
         return outcomes
 
     # --- deaths ---
 
-    def _mourn(self, worker: Worker, descriptor: int) -> list[Outcome]:
-        """Takes a dead worker out, reads from its page what it did, and puts another in its place."""
+    def _mourn(self, worker: Worker) -> list[Outcome]:
+        """Takes a dead worker out and reads from its page what it did."""
         slots = worker.page.slots
         number, phase, started = slots[_page.NUMBER], slots[_page.PHASE], slots[_page.STARTED]
-        self._poll.unregister(descriptor)
-        del self._workers[descriptor]
-        exitcode = self._pool.bury(worker)
+        exitcode = self._crew.bury(worker)
         outcomes: list[Outcome] = []
-        idle = True
+        barren = bool(worker.held)
         for dispatch in worker.held:
             if dispatch.number == number and phase != _page.IDLE:
                 outcomes += self._lost(worker, dispatch.chunk, phase, started, exitcode)
-                idle = False
+                barren = False
             else:
                 outcomes.append(Lost(dispatch.chunk, None, alone=False))
-        self._barren = self._barren + 1 if idle and worker.held else 0
+        self._barren = self._barren + 1 if barren else 0
         if self._barren >= START_TRIES:
-            return [*outcomes, Broken(WorkerCrashError(None, "", exitcode), elsewhere=True)]
-        if worker.held and not self._cancelled:
-            try:
-                self._enlist(1)
-            except OSError as error:
-                if not self._workers:
-                    outcomes.append(Broken(error, elsewhere=True))
-        elif not self._cancelled and not self._closed:
-            self._enlist(1)
+            outcomes.append(Broken(WorkerCrashError(None, "", exitcode), elsewhere=True))
         return outcomes
 
     def _lost(self, worker: Worker, chunk: Chunk, phase: int, started: int, exitcode: int | None) -> list[Outcome]:
@@ -319,7 +238,7 @@ class Processes:
             error: Exception = ItemTimeoutError(index, arguments, self._task.timeout)
         else:
             error = WorkerCrashError(index, arguments, exitcode)
-        return [Lost(chunk, self._failure(chunk, position, error, worker), alone=False)]
+        return [Lost(chunk, Failure(chunk.start + position, error, str(worker)), alone=False)]
 
     # --- timeouts ---
 
@@ -328,7 +247,7 @@ class Processes:
         if self._task.timeout is None:
             return None
         now = time.monotonic_ns()
-        overdue = [self._left(worker, now) for worker in self._workers.values() if worker.held]
+        overdue = [self._left(worker, now) for worker in self._crew if worker.held]
         return min(overdue, default=self._task.timeout)
 
     def _left(self, worker: Worker, now: int) -> float:
@@ -340,20 +259,12 @@ class Processes:
 
     def _end_overdue(self) -> None:
         now = time.monotonic_ns()
-        for worker in self._workers.values():
+        for worker in self._crew:
             if worker.held and not worker.timed_out and self._left(worker, now) <= 0:
                 worker.timed_out = worker.page.slots[_page.STARTED]
-                self._pool.kill(worker)
+                self._crew.kill(worker)
 
     # --- words ---
 
     def _show(self, chunk: Chunk, position: int) -> str:
         return show_arguments(chunk.items[position], self._task.packed)
-
-    def _failure(self, chunk: Chunk, position: int, error: Exception, worker: Worker | None) -> Failure:
-        index = chunk.start + position
-        name = "the calling process" if worker is None else str(worker)
-        note_item(error, index, self._show(chunk, position), name)
-        return Failure(index, error, name)
-
-

@@ -39,7 +39,7 @@ from parmap._transport._messages import (
 )
 from parmap._transport._pickling import dump, explain, load
 from parmap._tuning import CHUNK_LIMIT, IDLE_LIFE
-from parmap._worker import run_chunk
+from parmap._worker import initialize, run_chunk
 
 
 def main(number: int, end: socket.socket, page: int, lifeline: int) -> NoReturn:
@@ -96,6 +96,7 @@ class _Child:
             while True:
                 frame = self._next()
                 handlers[type(frame.message)](frame)
+                del frame  # while it waits, a worker keeps no items
         except _HungUp:
             return
 
@@ -180,12 +181,9 @@ class _Child:
 
     def _initialize(self, task: Task) -> bool:
         self._initialized = True
-        if task.initializer is None:
-            return True
         try:
-            task.initializer()
+            initialize(task, self._name)
         except BaseException as error:
-            error.add_note(f"parmap: the initializer failed in {self._name}")
             self._task = None
             self._link.send(Undefined(self._call, "its initializer failed", pack_error(error)))
             return False

@@ -80,28 +80,26 @@ class Pool:
         """Whether workers are waiting for a call."""
         return bool(self._idle)
 
-    def lease(self, workers: int, setting: Setting, modules: tuple[str, ...] = ()) -> list[Worker]:
-        """Takes workers out of the pool, new ones where there are not enough.
+    def lease(self, setting: Setting, modules: tuple[str, ...] = ()) -> Worker:
+        """Takes a worker out of the pool, or starts one.
+
+        Args:
+            setting: The surroundings that a new worker starts with.
+            modules: Modules that a new worker will need.
 
         Raises:
             OSError: A worker cannot be started.
         """
-        leased: list[Worker] = []
         with self._lock:
-            while self._idle and len(leased) < workers:
+            while self._idle:
                 worker = self._idle.pop()
                 if worker.link.receive(socket.MSG_DONTWAIT) == []:
-                    leased.append(worker)
-                else:  # it died while it was idle, which costs nothing
-                    worker.close()
-            try:
-                while len(leased) < workers:
-                    leased.append(self._start(setting, modules))
-            except BaseException:
-                self._idle += leased
-                raise
-            self._leased.update(leased)
-        return leased
+                    break
+                worker.close()  # it died while it was idle, which costs nothing
+            else:
+                worker = self._start(setting, modules)
+            self._leased.add(worker)
+            return worker
 
     def release(self, worker: Worker) -> None:
         """Gives an idle worker back."""

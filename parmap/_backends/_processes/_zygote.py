@@ -68,6 +68,7 @@ class _Zygote:
                 os.kill(process, signal.SIGKILL)
             for process in self._workers.values():
                 os.waitpid(process, 0)
+            self._control.close()
 
     def _obey(self, frame: Frame) -> None:
         match frame.message:
@@ -86,7 +87,10 @@ class _Zygote:
         gc.freeze()  # what is here now stays shared: the collector of a worker does not write to it
         process = os.fork()
         if process == 0:
-            self._become_worker(number, end, page)
+            try:
+                self._become_worker(number, end, page)
+            finally:
+                os._exit(1)  # whatever happens, never back into the zygote's loop
         self._workers[number] = process
         os.close(end)
         os.close(page)

@@ -1,0 +1,120 @@
+"""The workers of one call: enlisting, briefing, listening, dismissing."""
+
+import select
+import socket
+from collections.abc import Iterator
+
+from parmap._backends._processes import _page
+from parmap._backends._processes._pool import Worker, pool
+from parmap._transport._links import Frame
+from parmap._transport._messages import Define, Setting
+from parmap._transport._tasks import Definition
+from parmap._tuning import IN_FLIGHT
+
+
+class Crew:
+    """Workers leased from the warm pool, each told what the call is about.
+
+    They are enlisted as there is work for them, at most ``limit``. All are listened to at once.
+
+    Raises:
+        OSError: From the methods that enlist: a worker cannot be started.
+    """
+
+    def __init__(self, define: Define, definition: Definition, setting: Setting, limit: int) -> None:
+        self._pool = pool()
+        self._define = define
+        self._definition = definition
+        self._setting = setting
+        self._limit = limit
+        self._workers: dict[int, Worker] = {}  # by descriptor
+        self._poll = select.poll()
+        self._waker, self._wake_end = socket.socketpair()
+        self._waker.setblocking(False)
+        self._poll.register(self._wake_end, select.POLLIN)
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(list(self._workers.values()))
+
+    def enlist(self) -> Worker:
+        """Takes a worker on. It may turn out to be dead, as any other may at any time."""
+        worker = self._pool.lease(self._setting, self._definition.modules)
+        self._workers[worker.link.fileno()] = worker
+        self._poll.register(worker.link.fileno(), select.POLLIN)
+        try:
+            if worker.setting != self._setting:
+                worker.link.send(self._setting)
+                worker.setting = self._setting
+            known = self._definition.key is not None and worker.definition == self._definition.key
+            worker.definition = self._definition.key
+            worker.link.send(self._define, None if known else self._definition.parcel)
+        except OSError:
+            pass  # it is dead, which listening will tell
+        return worker
+
+    def has_room(self, spare: int) -> bool:
+        """Whether a worker could take one more chunk, with ``spare`` workers left without work."""
+        return self._find(spare) is not None or self._may_grow(spare)
+
+    def choose(self, spare: int) -> Worker:
+        """The worker for the next chunk: an idle one, a new one, or the one that holds least."""
+        found = self._find(spare)
+        if (found is None or found.held) and self._may_grow(spare):
+            return self.enlist()
+        assert found is not None, "choose() needs room"
+        return found
+
+    def _may_grow(self, spare: int) -> bool:
+        return len(self._workers) < max(1, self._limit - spare)
+
+    def _find(self, spare: int) -> Worker | None:
+        """The worker that holds least, of those that may be given more."""
+        best: Worker | None = None
+        idle = 0
+        for worker in self._workers.values():
+            held = len(worker.held)
+            idle += not held
+            if held < IN_FLIGHT and (best is None or held < len(best.held)):
+                best = worker
+        if best is not None and not best.held and idle <= spare - (self._limit - len(self._workers)):
+            return None
+        return best
+
+    def listen(self, timeout: float | None) -> Iterator[tuple[Worker, list[Frame] | None]]:
+        """Waits at most ``timeout`` seconds for news: what each worker said; ``None``: it is dead."""
+        for descriptor, _ in self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000):
+            worker = self._workers.get(descriptor)
+            if worker is None:
+                self._wake_end.recv(1024)
+            else:
+                yield worker, worker.link.receive(socket.MSG_DONTWAIT)
+
+    def wake(self) -> None:
+        """Makes a `listen` in another thread return."""
+        try:
+            self._waker.send(b"\0")
+        except OSError:  # full, so it is awake, or closed
+            return
+
+    def kill(self, worker: Worker) -> None:
+        """Kills a worker, which listening then tells."""
+        self._pool.kill(worker)
+
+    def bury(self, worker: Worker) -> int | None:
+        """Takes a dead worker out; returns its exit code, if it can be learnt."""
+        self._poll.unregister(worker.link.fileno())
+        del self._workers[worker.link.fileno()]
+        return self._pool.bury(worker)
+
+    def dismiss(self) -> None:
+        """Gives idle workers back to the pool and ends the others. May be called twice."""
+        for worker in self:
+            if worker.held:
+                self._pool.discard(worker)
+            else:
+                worker.page.slots[_page.STOP] = 0
+                self._pool.release(worker)
+        self._workers.clear()
+        self._definition.parcel.close()
+        self._waker.close()
+        self._wake_end.close()
