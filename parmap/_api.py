@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, overload
 
 from parmap._cores import cpu_count
+from parmap._nesting import allowed
 from parmap._observe import environment
 from parmap._options import check_callable, check_chunks, check_iterables, check_merge, default, resolve
 from parmap._records import Options, Task
@@ -241,6 +242,7 @@ def _start(func: Callable[..., Any], iterables: tuple[Iterable[Any], ...], optio
 
     source = Source(iterables, options.strict)
     task = Task(func, source.packed, options.return_exceptions, options.initializer, options.timeout)
+    options = options._replace(backend=allowed(options.backend))
     call = Call(task, source, options, lazy)
     if options.backend != "auto":
         return _Started(call, run(call))

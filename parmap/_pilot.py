@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
+from parmap import _interrupts
 from parmap._backends._serial import Serial
 from parmap._chunks import Sizer
 from parmap._cores import cpu_count
@@ -83,7 +84,8 @@ class _Watch:
         """Starts to watch the calling thread."""
         self._stop.acquire()
         self._ended.acquire()
-        _thread.start_new_thread(self._run, ())
+        with _interrupts.blocked():
+            _thread.start_new_thread(self._run, ())
 
     def caller_enters(self) -> None:
         """Says that the caller goes on to run items."""

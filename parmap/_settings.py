@@ -5,6 +5,7 @@ import sys
 import warnings
 from typing import Any
 
+from parmap._nesting import level
 from parmap._transport._messages import Setting
 
 # How many threads BLAS and OpenMP start. What the user has set stays; the first one decides for all of them.
@@ -24,7 +25,7 @@ def current(cores: int) -> Setting:
         directory = os.getcwd()
     except OSError:  # it was removed
         directory = None
-    return Setting(directory, list(sys.path), dict(os.environ), list(warnings.filters), cores)
+    return Setting(directory, list(sys.path), dict(os.environ), list(warnings.filters), list(sys.argv), cores, level() + 1)
 
 
 def environment(setting: Setting) -> dict[str, str]:
@@ -42,6 +43,7 @@ def apply(setting: Setting) -> None:
         except OSError:
             warnings.warn(f"a worker cannot enter {setting.directory!r}", RuntimeWarning, stacklevel=2)
     sys.path[:] = setting.path
+    sys.argv[:] = setting.argv
     environ = environment(setting)
     if environ != os.environ:
         for name in os.environ.keys() - environ.keys():

@@ -69,6 +69,9 @@ EXIT_STATUS_WAIT: Final = 1.0
 # Seconds that shutdown() gives a launcher to leave by itself before it is killed.
 SHUTDOWN_WAIT: Final = 1.0
 
+# How deep processes may start processes (count): below this level a call that asks for them runs as the loop.
+MAX_LEVEL: Final = 3
+
 # --- chunks ---
 
 # Seconds of work aimed at in one dispatch. A dispatch costs about 0.1 ms on both ends together: 0.4 % of this.

@@ -5,6 +5,7 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from time import perf_counter
 
+from parmap import _interrupts
 from parmap._records import Broken, Chunk, Done, Lost, Outcome, Task
 from parmap._tuning import CHUNK_LIMIT
 from parmap._worker import initialize, run_chunk
@@ -48,7 +49,8 @@ class Threads:
         if len(self._threads) < min(self._flying, self._workers):
             thread = Thread(target=self._work, name=f"parmap-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
-            thread.start()
+            with _interrupts.blocked():
+                thread.start()
 
     def wait(self, timeout: float | None) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -74,7 +76,8 @@ class Threads:
             self._inbox.put(None)
         deadline = perf_counter() + grace
         for thread in self._threads:
-            thread.join(max(0.0, deadline - perf_counter()))
+            if thread.is_alive():  # an interrupt may have come while it was being started
+                thread.join(max(0.0, deadline - perf_counter()))
         self._threads.clear()
 
     def _work(self) -> None:

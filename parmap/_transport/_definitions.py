@@ -29,6 +29,8 @@ _sent: WeakValueDictionary[int, type] = WeakValueDictionary()
 _sent_numbers: WeakKeyDictionary[type, int] = WeakKeyDictionary()
 _came: WeakKeyDictionary[type, int] = WeakKeyDictionary()
 
+_CLASS_ARGUMENTS = 6  # of cloudpickle's function that makes a class which is not an Enum
+
 _single_dispatch_code = functools.singledispatch(lambda: None).__code__
 
 
@@ -48,6 +50,11 @@ def _pickler(value: Any, in_band: Callable[[PickleBuffer], bool]) -> tuple[bytes
     pickler = _Pickler(file, in_band)
     pickler.dump(value)
     return file.getvalue(), pickler.modules
+
+
+def is_being_imported(name: str) -> bool:
+    """Whether a module is not complete yet, so that a worker that imported it would begin it anew."""
+    return bool(getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False))
 
 
 class _MainNamespace:
@@ -75,6 +82,8 @@ class _Pickler(cloudpickle.Pickler):
             return _reduce_single_dispatch(obj)
         elif isinstance(obj, type) and obj in _came:
             return _find_sent, (_came[obj],)
+        if isinstance(obj, type | types.FunctionType) and is_being_imported(obj.__module__):
+            return self._reduce_by_value(obj)
         reduced = super().reducer_override(obj)
         if isinstance(obj, type | types.FunctionType):
             if reduced is NotImplemented:
@@ -84,11 +93,20 @@ class _Pickler(cloudpickle.Pickler):
         return reduced
 
 
+    def _reduce_by_value(self, obj: Any) -> Any:
+        module = sys.modules[obj.__module__]
+        cloudpickle.register_pickle_by_value(module)
+        try:
+            return super().reducer_override(obj)
+        finally:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
 def _importable(obj: Any) -> bool:
     """Whether the worker can get ``obj`` by importing the module that defines it."""
     module = sys.modules.get(obj.__module__) if obj.__module__ != "__main__" else None
     try:
-        return module is not None and functools.reduce(getattr, obj.__qualname__.split("."), module) is obj
+        return module is not None and not is_being_imported(obj.__module__) and functools.reduce(getattr, obj.__qualname__.split("."), module) is obj
     except AttributeError:
         return False
 
@@ -98,6 +116,10 @@ def _tag_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     number = _sent_numbers.setdefault(cls, next(_numbers))
     _sent[number] = cls
     make, arguments, state, items, pairs, set_state = reduced
+    if isinstance(slots := vars(cls).get("__slots__"), str | tuple | list) and len(arguments) == _CLASS_ARGUMENTS:
+        # cloudpickle makes classes with slots as if they had none; their instances then have another state.
+        constructor, name, bases, keywords, *others = arguments
+        arguments = (constructor, name, bases, {**keywords, "__slots__": slots}, *others)
     return make, arguments, (number, set_state, state), items, pairs, _set_class_state
 
 
@@ -138,6 +160,16 @@ def _make_cache(func: Callable[..., Any], maxsize: int | None, typed: bool) -> A
     return functools.lru_cache(maxsize, typed)(func)
 
 
+def _reduce_cached_property(found: Any) -> tuple[Any, ...]:
+    return _make_cached_property, (found.func, found.attrname)  # until 3.11 it has a lock, which cannot travel
+
+
+def _make_cached_property(func: Callable[..., Any], name: str) -> Any:
+    made: Any = functools.cached_property(func)
+    made.attrname = name
+    return made
+
+
 def _reduce_file(file: io.IOBase) -> tuple[Any, ...]:
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is file:
@@ -146,6 +178,10 @@ def _reduce_file(file: io.IOBase) -> tuple[Any, ...]:
 
 
 _Pickler.dispatch_table = ChainMap(  # type: ignore[assignment]
-    {functools._lru_cache_wrapper: _reduce_cache, io.TextIOWrapper: _reduce_file},
+    {
+        functools._lru_cache_wrapper: _reduce_cache,
+        functools.cached_property: _reduce_cached_property,
+        io.TextIOWrapper: _reduce_file,
+    },
     cloudpickle.Pickler.dispatch_table,
 )

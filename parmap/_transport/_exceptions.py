@@ -48,7 +48,7 @@ def unpack_error(packed: PackedError, what: str) -> BaseException:
 
 def _trace(error: BaseException) -> str:
     """The traceback as text, without the notes, which travel by themselves."""
-    lines = ["Traceback (most recent call last):\n", *traceback.format_tb(_user_part(error.__traceback__))]
+    lines = traceback.format_tb(_user_part(error.__traceback__))
     return "".join(lines) + f"{type(error).__qualname__}: {_text(error)}"
 
 

@@ -15,7 +15,9 @@ class Setting(NamedTuple):
     path: list[str]
     environ: dict[str, str]
     filters: list[object]
+    argv: list[str]
     cores: int  # that the worker may use: the share of a nested call
+    level: int  # of the worker: 1 in the worker of the user's own process
 
 
 # --- to the launcher ---

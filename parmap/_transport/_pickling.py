@@ -67,21 +67,21 @@ class _Unpickler(pickle.Unpickler):
         return self._find(name) if module == "__main__" else super().find_class(module, name)
 
 
-def explain(value: Any, name: str, error: BaseException) -> str:
-    """Why a value cannot be pickled, with the path to the part that cannot."""
-    path, found = _culprit(value, name, error, set(), 0)
-    return f"{path}: {type(found).__name__}: {found}"
-
-
-def _culprit(value: Any, path: str, error: BaseException, seen: set[int], depth: int) -> tuple[str, BaseException]:
-    if depth < EXPLAIN_DEPTH and id(value) not in seen:
+def explain(value: Any, name: str, error: BaseException, dump: Callable[[Any], object] = dump) -> str:
+    """Why a value cannot be pickled by ``dump``, with the path to the part that cannot."""
+    seen = set()
+    for _ in range(EXPLAIN_DEPTH):
         seen.add(id(value))
-        for name, part in _parts(value, path):
+        for path, part in _parts(value, name):
             try:
                 dump(part)
             except Exception as found:
-                return _culprit(part, name, found, seen, depth + 1)
-    return path, error
+                if id(part) not in seen:
+                    value, name, error = part, path, found
+                    break
+        else:
+            break
+    return f"{name}: {type(error).__name__}: {error}"
 
 
 def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -103,5 +103,7 @@ def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from ((f"{path}.<default {position}>", part) for position, part in enumerate(value.__defaults__ or ()))
     elif isinstance(value, types.MethodType):
         yield f"{path}.__self__", value.__self__
-    elif not isinstance(value, type):
+    elif isinstance(value, type):
+        yield from ((f"{path}.{name}", part) for name, part in vars(value).items() if not name.startswith("__"))
+    else:
         yield from ((f"{path}.{name}", part) for name, part in list(getattr(value, "__dict__", {}).items()))

@@ -34,11 +34,14 @@ def make_definition(task: Task) -> Definition:
     in_band, buffers = split_buffers()
     from parmap._transport._definitions import dump_definition
 
+    def by_value(part: object) -> object:
+        return dump_definition(part, *split_buffers())
+
     try:
         payload, modules = dump_definition(value, in_band, buffers)
     except Exception as error:
         name = getattr(task.func, "__qualname__", type(task.func).__name__)
-        raise SerializationError(f"the function {name}", explain(value, "func", error)) from error
+        raise SerializationError(f"the function {name}", explain(task.func, "func", error, by_value)) from error
     return Definition(pack(payload), None, tuple(sorted(modules)))
 
 
@@ -47,6 +50,9 @@ def _by_name(func: object) -> bytes | None:
     module = getattr(func, "__module__", None)
     if not isinstance(module, str) or module == "__main__" or not hasattr(func, "__qualname__"):
         return None
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    if getattr(spec, "_initializing", False):
+        return None  # it is being imported; a worker would begin it anew
     try:
         pickled = pickle.dumps((func, None), 5)
     except Exception:

@@ -65,6 +65,8 @@ class Live:
         try:
             return self.process.wait(limit)
         except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # faulthandler writes where every thread is
+            self.process.wait()
             raise AssertionError(f"the script still runs after {limit} s\n{self.stderr()}") from None
 
     def stdout(self) -> str:
@@ -87,7 +89,7 @@ def live(folder: Path, source: str, *args: str, python_flags: tuple[str, ...] = 
     before = {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
     with (folder / "live.out").open("wb") as out, (folder / "live.err").open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", *python_flags, str(path), str(pipe), *args],
+            [sys.executable, "-X", "faulthandler", "-W", "error", *python_flags, str(path), str(pipe), *args],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,

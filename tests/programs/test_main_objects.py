@@ -167,10 +167,6 @@ class Meta(type):
         return made
 class WithMeta(metaclass=Meta):
     pass
-class Slots:
-    __slots__ = ("n",)
-    def __init__(self, n):
-        self.n = n
 class Box(typing.Generic[T]):
     def __init__(self, value: T):
         self.value = value
@@ -188,15 +184,33 @@ class Proxy:
         return name
 def make(x):
     spend()
-    return WithMeta(), Slots(x), Box(x), Outer.Inner(), Words([x]), Number(x), Proxy()
-for x, (meta, slots, box, inner, words, number, proxy) in enumerate(run(make)):
+    return WithMeta(), Box(x), Outer.Inner(), Words([x]), Number(x), Proxy()
+for x, (meta, box, inner, words, number, proxy) in enumerate(run(make)):
     assert type(meta) is WithMeta and meta.by_meta
-    assert type(slots) is Slots and slots.n == x
     assert type(box) is Box and box.value == x
     assert type(inner) is Outer.Inner
     assert type(words) is Words and words == [x]
     assert type(number) is Number and number == x
     assert type(proxy) is Proxy and proxy.anything == "anything"
+""",
+    "slots": """
+class Slots:
+    __slots__ = ("n",)
+    def __init__(self, n):
+        self.n = n
+class More(Slots):
+    __slots__ = ("m", "__weakref__")
+class WithDict(Slots):
+    pass
+def make(x):
+    spend()
+    more, with_dict = More(x), WithDict(x)
+    more.m, with_dict.free = x + 1, x + 2
+    return Slots(x), more, with_dict
+for x, (slots, more, with_dict) in enumerate(run(make)):
+    assert type(slots) is Slots and slots.n == x
+    assert type(more) is More and (more.n, more.m) == (x, x + 1)
+    assert type(with_dict) is WithDict and (with_dict.n, with_dict.free) == (x, x + 2)
 """,
     "partial": """
 import functools
@@ -231,9 +245,6 @@ class Table:
     @functools.lru_cache(maxsize=None)
     def row(self, n):
         return n + 1
-    @functools.cached_property
-    def size(self):
-        return 7
     @staticmethod
     @functools.cache
     def fixed(n):
@@ -241,13 +252,27 @@ class Table:
 table = Table()
 def work(x):
     spend()
-    return fibonacci(30) + square(x) + table.row(x) + table.size + Table.fixed(x)
-assert run(work) == [832040 + n * n + n + 1 + 7 + n for n in range(N)]
+    return fibonacci(30) + square(x) + table.row(x) + Table.fixed(x)
+assert run(work) == [832040 + n * n + n + 1 + n for n in range(N)]
 assert run(slow_square) == [n * n for n in range(N)]
 assert fibonacci(10) == 55
 square(3)
 square.cache_clear()
 assert square.cache_info().currsize == 0
+""",
+    "cached property": """
+import functools
+class Table:
+    def __init__(self, n):
+        self.n = n
+    @functools.cached_property
+    def size(self):
+        spend()
+        return self.n + 7
+def work(table):
+    return table.size, table
+for n, (size, table) in enumerate(run(work, [Table(n) for n in range(N)])):
+    assert size == n + 7 and type(table) is Table and table.__dict__ == {"n": n, "size": n + 7}
 """,
     "singledispatch": """
 import functools

@@ -15,16 +15,23 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.joi
 LIMIT = 60
 
 
-@pytest.fixture
-def kernel() -> Iterator[Any]:
-    """A kernel that has imported parmap."""
+@pytest.fixture(scope="module")
+def one_kernel() -> Iterator[Any]:
+    """A kernel that has imported parmap; one for all tests, as the client keeps an event loop for good."""
     manager, client = importlib.import_module("jupyter_client.manager").start_new_kernel(kernel_name="python3")
     try:
-        assert run(client, "from parmap import pmap, pimap\nimport time") == ("", "")
+        assert run(client, "import time, parmap\nfrom parmap import pmap") == ("", "")
         yield manager, client
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def kernel(one_kernel: Any) -> Iterator[Any]:
+    """The kernel, without warm workers at the end."""
+    yield one_kernel
+    run(one_kernel[1], "parmap.shutdown()")
 
 
 def run(client: Any, cell: str) -> tuple[str, str]:

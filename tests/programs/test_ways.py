@@ -106,7 +106,6 @@ pmap(f, range(3), backend="{backend}", workers=2)
 """
     result = script(source, how="-i")
     assert result.stdout == "[1, 2, 3]\n[10, 11, 12]\n[0, 10, 20]\n[0, 10, 20]\n"
-    assert result.stderr.count("Traceback") == 1
     assert "ZeroDivisionError" in result.stderr
     assert "item 1" in result.stderr
 

@@ -5,6 +5,7 @@ holds, so a worker that dies costs its items and nothing else: the one that it r
 back as lost, to be run again.
 """
 
+import sys
 import time
 from itertools import count
 
@@ -109,6 +110,8 @@ class Processes:
             return
         self._closed = True
         self.cancel()
+        if sys.is_finalizing():
+            grace = 0.0  # nothing can be imported any more, so nothing that arrives could be rebuilt
         try:
             deadline = time.perf_counter() + grace
             while any(worker.held for worker in self._crew) and (left := deadline - time.perf_counter()) > 0:
@@ -164,7 +167,7 @@ class Processes:
         failures = []
         for position, packed in message.failures:
             found = unpack_error(packed, f"the error of item {chunk.start + position}")
-            found.add_note(f"parmap: traceback in {worker}:\n{packed.traceback.rstrip()}")
+            found.add_note(f"parmap: in {worker}, most recent call last:\n{packed.traceback}")
             failures.append(Failure(chunk.start + position, found, str(worker)))
         return Done(chunk, values, failures, message.seconds, frame.payload.size)
 

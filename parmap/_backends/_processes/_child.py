@@ -17,7 +17,7 @@ from functools import reduce
 from time import perf_counter
 from typing import Any, NoReturn
 
-from parmap import _cores, _settings
+from parmap import _cores, _nesting, _settings
 from parmap._backends._processes import _page
 from parmap._backends._processes._page import Page
 from parmap._errors import SerializationError
@@ -117,6 +117,7 @@ class _Child:
     def _apply(self, frame: Frame) -> None:
         setting: Setting = frame.message
         _cores.set_share(setting.cores)
+        _nesting.enter(setting.level)
         _settings.apply(setting)
 
     def _define(self, frame: Frame) -> None:
@@ -129,7 +130,8 @@ class _Child:
             self._task = None
             self._main = sys.modules["__main__"] = types.ModuleType("__main__")
             try:
-                func, initializer = load(frame.payload, self._find)
+                with _nesting.loading():
+                    func, initializer = load(frame.payload, self._find)
             except Exception as error:
                 self._link.send(Undefined(define.call, _in_words(error), None))
                 return
@@ -163,7 +165,8 @@ class _Child:
         if self._task is None or frame.payload is None or work.call != self._call:
             return  # the function could not be rebuilt, which was said
         try:
-            items = load(frame.payload, self._find)
+            with _nesting.loading():
+                items = load(frame.payload, self._find)
         except Exception as error:
             self._link.send(Unreadable(work.call, work.number, _in_words(error)))
             return

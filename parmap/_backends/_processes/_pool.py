@@ -73,6 +73,8 @@ class Pool:
         self._launcher: Launcher | None = None
         self._idle: list[Worker] = []
         self._leased: set[Worker] = set()
+        self._closing = False  # when the last worker has come back
+        self._exiting = False
         self._numbers = count(1)
 
     @property
@@ -91,6 +93,9 @@ class Pool:
             OSError: A worker cannot be started.
         """
         with self._lock:
+            if self._exiting and threading.current_thread() is not threading.main_thread():
+                raise SystemExit("the interpreter is shutting down")  # which ends a daemon thread without a word
+            self._closing = False
             while self._idle:
                 worker = self._idle.pop()
                 if worker.link.receive(socket.MSG_DONTWAIT) == []:
@@ -104,17 +109,19 @@ class Pool:
     def release(self, worker: Worker) -> None:
         """Gives an idle worker back."""
         with self._lock:
-            if worker in self._leased:
-                self._leased.remove(worker)
+            if self._closing or worker not in self._leased:
+                worker.close()
+            else:
                 self._idle.append(worker)
+            self._returned(worker)
 
     def discard(self, worker: Worker) -> None:
         """Ends a worker, whatever it does."""
         with self._lock:
-            self._leased.discard(worker)
             if self._launcher is not None:
                 self._launcher.kill(worker.number)
             worker.close()
+            self._returned(worker)
 
     def kill(self, worker: Worker) -> None:
         """Kills a worker; that it is gone is then read from its link."""
@@ -125,20 +132,40 @@ class Pool:
     def bury(self, worker: Worker) -> int | None:
         """Forgets a worker whose link has ended; returns its exit code, if it can be learnt."""
         with self._lock:
-            self._leased.discard(worker)
             worker.close()
-            return None if self._launcher is None else self._launcher.exitcode(worker.number, EXIT_STATUS_WAIT)
+            exitcode = None if self._launcher is None else self._launcher.exitcode(worker.number, EXIT_STATUS_WAIT)
+            self._returned(worker)
+            return exitcode
+
+    def _returned(self, worker: Worker) -> None:
+        self._leased.discard(worker)
+        if self._closing:
+            self._close_launcher()
 
     def close(self) -> None:
-        """Ends all workers, also those that calls are using."""
+        """Ends the idle workers now, and those of running calls when their calls end."""
         with self._lock:
-            for worker in [*self._idle, *self._leased]:
+            for worker in self._idle:
+                worker.close()
+            self._idle.clear()
+            self._closing = True
+            self._close_launcher()
+
+    def exit(self) -> None:
+        """Ends all workers, also those of calls that will never end, because the interpreter does."""
+        with self._lock:
+            for worker in self._idle:
                 worker.close()
             self._idle.clear()
             self._leased.clear()
-            if self._launcher is not None:
-                self._launcher.close()
-                self._launcher = None
+            self._exiting = True
+            self._close_launcher()
+
+    def _close_launcher(self) -> None:
+        if self._launcher is not None and not self._leased:
+            self._launcher.close()
+            self._launcher = None
+            self._closing = False
 
     def abandon(self) -> None:
         """Lets go of workers that belong to the process that this one was forked from."""
@@ -202,11 +229,16 @@ def shutdown() -> None:
         _pool.close()
 
 
+def _exit() -> None:
+    if _pool is not None:
+        _pool.exit()
+
+
 def _register() -> None:
     global _registered
     if not _registered:
         _registered = True
-        atexit.register(shutdown)
+        atexit.register(_exit)
         os.register_at_fork(after_in_child=_forget)
 
 

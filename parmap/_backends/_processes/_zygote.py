@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 
-from parmap import _settings
+from parmap import _nesting, _settings
 from parmap._backends._processes import _child
 from parmap._transport._links import Frame, Link
 from parmap._transport._messages import Exited, Kill, Preload, Setting, Start
@@ -115,7 +115,8 @@ def _preload(modules: object) -> None:
     """Imports what it can; a module that fails is left to the worker, where its error has a reader."""
     for name in modules if isinstance(modules, tuple) else ():
         try:
-            importlib.import_module(name)
+            with _nesting.loading():
+                importlib.import_module(name)
         except BaseException:  # noqa: BLE001 - a module may raise anything, and says so again in the worker
             sys.modules.pop(name, None)
 

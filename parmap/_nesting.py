@@ -1,0 +1,48 @@
+"""Whether this process is the user's own or a worker, and what a call may start in it.
+
+A worker that imports a module of the user may find a call of parmap at its top level: the module has no guard, as
+modules need none at home. Such a call runs as the loop. If it started workers, they would import the module again.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from parmap._tuning import MAX_LEVEL
+
+
+class _State:
+    """What is true of this process."""
+
+    def __init__(self) -> None:
+        self.level = 0  # 0: the user's process, 1: a worker of it, 2: a worker of a worker
+        self.loading = False  # the user's modules are being imported on behalf of another process
+
+
+_state = _State()
+
+
+def level() -> int:
+    """How many workers stand above each other here: 0 in the user's own process."""
+    return _state.level
+
+
+def enter(level: int) -> None:
+    """Says that this process is a worker."""
+    _state.level = level
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """While the user's objects are rebuilt, and so the user's modules are imported, in a worker."""
+    before, _state.loading = _state.loading, True
+    try:
+        yield
+    finally:
+        _state.loading = before
+
+
+def allowed(backend: str) -> str:
+    """The backend that a call may use here, for the one that it asks for."""
+    if _state.loading or (backend == "process" and _state.level >= MAX_LEVEL):
+        return "serial"
+    return backend
