@@ -2,10 +2,10 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, overload
 
 from parmap._cores import cpu_count
-from parmap._nesting import allowed
 from parmap._observe import environment
 from parmap._options import check_callable, check_chunks, check_iterables, check_merge, default, resolve
 from parmap._records import Options, Task
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 B = TypeVar("B")
 R = TypeVar("R")
+C = TypeVar("C")
+D = TypeVar("D", bound=Iterable[Any])
+M = TypeVar("M")
 
 
 class _Options(TypedDict, total=False):
@@ -28,6 +31,14 @@ class _Options(TypedDict, total=False):
     strict: bool
 
 
+class _ChunkedOptions(TypedDict, total=False):
+    chunks: int | None
+    backend: str
+    workers: int | None
+    return_exceptions: bool
+    initializer: Callable[[], object] | None
+
+
 class _LazyOptions(_Options, total=False):
     ordered: bool
     buffersize: int | None
@@ -36,11 +47,22 @@ class _LazyOptions(_Options, total=False):
 @overload
 def pmap(func: Callable[[A], R], xs: Iterable[A], /, **options: Unpack[_Options]) -> list[R]: ...
 @overload
+def pmap(func: Callable[[A, B], R], xs: Iterable[A], ys: Iterable[B], /, **options: Unpack[_Options]) -> list[R]: ...
+@overload
 def pmap(
-    func: Callable[[A, B], R], xs: Iterable[A], ys: Iterable[B], /, **options: Unpack[_Options]
+    func: Callable[[A, B, C], R], xs: Iterable[A], ys: Iterable[B], zs: Iterable[C], /, **options: Unpack[_Options]
 ) -> list[R]: ...
 @overload
-def pmap(func: Callable[..., R], /, *iterables: Iterable[Any], **options: Unpack[_Options]) -> list[R]: ...
+def pmap(
+    func: Callable[..., R],
+    ws: Iterable[Any],
+    xs: Iterable[Any],
+    ys: Iterable[Any],
+    zs: Iterable[Any],
+    /,
+    *more: Iterable[Any],
+    **options: Unpack[_Options],
+) -> list[R]: ...
 def pmap(
     func: Callable[..., Any],
     /,
@@ -105,7 +127,20 @@ def pimap(
     func: Callable[[A, B], R], xs: Iterable[A], ys: Iterable[B], /, **options: Unpack[_LazyOptions]
 ) -> Iterator[R]: ...
 @overload
-def pimap(func: Callable[..., R], /, *iterables: Iterable[Any], **options: Unpack[_LazyOptions]) -> Iterator[R]: ...
+def pimap(
+    func: Callable[[A, B, C], R], xs: Iterable[A], ys: Iterable[B], zs: Iterable[C], /, **options: Unpack[_LazyOptions]
+) -> Iterator[R]: ...
+@overload
+def pimap(
+    func: Callable[..., R],
+    ws: Iterable[Any],
+    xs: Iterable[Any],
+    ys: Iterable[Any],
+    zs: Iterable[Any],
+    /,
+    *more: Iterable[Any],
+    **options: Unpack[_LazyOptions],
+) -> Iterator[R]: ...
 def pimap(
     func: Callable[..., Any],
     /,
@@ -137,7 +172,8 @@ def pimap(
         strict: As for `pmap`.
         ordered: ``False`` yields results as they are completed.
         buffersize: The most items that may have been read and not yet been taken as results, at least 1. ``None``:
-            decided (at least 2 a worker, at most 4096, and about 16 MB of results from processes).
+            decided (at least 2 a worker, at most 1024, and about 6 MB of results, by ``sys.getsizeof`` in
+            threads).
 
     Returns:
         An iterator of the results.
@@ -155,6 +191,16 @@ def pimap(
     return _flatten(_start(func, iterables, _prepare(func, iterables, locals()), lazy=True))
 
 
+@overload
+def pchunked(func: Callable[[D], R], data: D, /, *, merge: None, **options: Unpack[_ChunkedOptions]) -> list[R]: ...
+@overload
+def pchunked(
+    func: Callable[[D], R], data: D, /, *, merge: Callable[..., M], **options: Unpack[_ChunkedOptions]
+) -> M: ...
+@overload
+def pchunked(
+    func: Callable[[D], Any], data: D, /, *, merge: Literal["auto"] = ..., **options: Unpack[_ChunkedOptions]
+) -> Any: ...
 def pchunked(
     func: Callable[[Any], Any],
     data: Iterable[Any],
@@ -238,10 +284,11 @@ class _Started(NamedTuple):
 
 def _start(func: Callable[..., Any], iterables: tuple[Iterable[Any], ...], options: Options, lazy: bool) -> _Started:
     # Not before the first call: half of what importing parmap would cost.
+    from parmap._nesting import allowed
     from parmap._run import Call, run
 
     source = Source(iterables, options.strict)
-    task = Task(func, source.packed, options.return_exceptions, options.initializer, options.timeout)
+    task = Task(func, source.packed, options.return_exceptions, options.initializer, options.timeout, copy_context())
     options = options._replace(backend=allowed(options.backend))
     call = Call(task, source, options, lazy)
     if options.backend != "auto":

@@ -12,10 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-# Seconds for which a quota that has been read is taken for granted. Reading costs about 20 us a level of the tree
-# and gives up the GIL each time, too much for a call that has 100 us in all. A quota changes when somebody resizes a
-# running container: then the next calls are right within this time. (The affinity costs 0.3 us and is always asked.)
-_QUOTA_LIFE: Final = 10.0
+from parmap._tuning import QUOTA_LIFE
 
 # The period of a quota where none is given, in microseconds: the kernel's default.
 _DEFAULT_PERIOD: Final = "100000"
@@ -94,7 +91,7 @@ class Cores:
         now = self._clock()
         if now >= self._stale_at:
             self._quota = self._read_quota()
-            self._stale_at = now + _QUOTA_LIFE
+            self._stale_at = now + QUOTA_LIFE
         return max(1, min(_schedulable(), self._quota, self.share))
 
     def _read_quota(self) -> int:

@@ -39,7 +39,7 @@ def show_arguments(item: object, packed: bool) -> str:
 
 def note_item(failure: Failure, arguments: str) -> None:
     """Adds the note that says which item failed, and where it ran."""
-    failure.error.add_note(f"parmap: item {failure.index} ({arguments}) in {failure.worker}")
+    failure.error.add_note(f"parmap: item {failure.at} ({arguments}) in {failure.worker}")
 
 
 def describe_exit(exitcode: int | None) -> str:

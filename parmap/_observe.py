@@ -13,12 +13,14 @@ Where a signal does not exist, the meter answers as for computing work that hold
 
 import contextlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from parmap._tuning import KNOCK_PAUSE
+from parmap._tuning import KNOCK_PAUSE, SWITCH_INTERVAL
 
 
 class Signals(NamedTuple):
@@ -91,6 +93,47 @@ class Meter:
                 queued = int(os.pread(self._schedstat, 64, 0).split()[1]) / 1e9
         cpu = 0.0 if self._clock is None else time.clock_gettime(self._clock)
         return _Reading(time.perf_counter(), cpu, queued, time.process_time())
+
+
+class _Switching:
+    """Keeps the interpreter's switch interval short while anyone wants it so, and restores it after the last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = 0.0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._before = sys.getswitchinterval()
+                sys.setswitchinterval(min(self._before, SWITCH_INTERVAL))
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users and sys.getswitchinterval() == min(self._before, SWITCH_INTERVAL):
+                sys.setswitchinterval(self._before)
+
+
+_switching = _Switching()
+
+
+def eager_switching() -> AbstractContextManager[None]:
+    """While it is open, a thread that waits for the GIL gets it soon."""
+    return _switching
+
+
+def why_no_processes() -> str | None:
+    """Why worker processes cannot be started here; ``None``: they can."""
+    if getattr(sys, "frozen", False):
+        return "this is a frozen executable, which has no interpreter to start workers with"
+    if not sys.executable:
+        return "the interpreter's path is not known (sys.executable is empty)"
+    if not hasattr(os, "posix_spawn"):
+        return f"parmap cannot start them on this platform ({sys.platform})"
+    return None
 
 
 def environment() -> Mapping[str, str]:

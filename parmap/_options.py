@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
 from parmap._records import Options
@@ -78,7 +79,7 @@ _CHECKS: dict[str, tuple[Callable[[str, Any], Any], Any]] = {
 }
 
 # What `options(...)` has set, in this thread or task.
-_current: ContextVar[Mapping[str, Any]] = ContextVar("parmap options", default={})
+_current: ContextVar[Mapping[str, Any]] = ContextVar("parmap options", default=MappingProxyType({}))
 
 
 @contextmanager

@@ -25,17 +25,17 @@ from parmap._backends._serial import Serial
 from parmap._chunks import Sizer
 from parmap._cores import cpu_count
 from parmap._errors import SerializationError
-from parmap._observe import Meter, Signals
+from parmap._observe import Meter, Signals, eager_switching
 from parmap._records import Facts, Plan
 from parmap._run import Call, Driver, drive, engine, log_plan, processes_are_warm, warn_fallback
 from parmap._strategy import plan_seen
-from parmap._tuning import WATCH_WINDOW
+from parmap._tuning import OFFER_WAIT, WATCH_WINDOW
 
 
 def fly(call: Call) -> Iterator[list[Any]]:
     """Runs a call, first as the loop, then on the engine that what was seen calls for; yields results in runs."""
     serial = Serial(call.task, disposable=not call.lazy and not call.options.retries)
-    loop = Driver(call, serial, Sizer(1 if call.lazy else None, 1, call.source.first))
+    loop = Driver(call, serial, Sizer(1 if call.lazy else None, 1, call.source.first, call.source.length))
     watch = _Watch(call, serial)
     watch.start()
     try:
@@ -44,6 +44,7 @@ def fly(call: Call) -> Iterator[list[Any]]:
             if call.failed:
                 break
             watch.caller_enters()
+            watch.open_offered()
             loop.fill()
             loop.settle()
             watch.caller_leaves()
@@ -58,6 +59,30 @@ def fly(call: Call) -> Iterator[list[Any]]:
     yield from drive(loop)
 
 
+class _Presence:
+    """When the caller is inside its items. It enters and leaves; the watch waits for it and asks for how long."""
+
+    def __init__(self) -> None:
+        self._inside = threading.Event()
+        self._entered = 0.0
+        self._before = 0.0  # seconds inside, up to the last leaving
+
+    def enter(self) -> None:
+        if not self._inside.is_set():
+            self._entered = perf_counter()
+            self._inside.set()
+
+    def leave(self) -> None:
+        self._inside.clear()
+        self._before += perf_counter() - self._entered
+
+    def wait(self) -> None:
+        self._inside.wait()
+
+    def seconds(self) -> float:
+        return self._before + (perf_counter() - self._entered if self._inside.is_set() else 0.0)
+
+
 class _Watch:
     """The second thread: looks, decides, opens the engine, feeds it until the caller comes.
 
@@ -70,13 +95,13 @@ class _Watch:
         self._call = call
         self._serial = serial
         self._driver: Driver | None = None
+        self._offer: Plan | None = None  # what the watch would do, for the caller to do if it comes soon
         self._error: Exception | None = None
-        self._caller = threading.get_ident(), threading.get_native_id()
         self._stop = threading.Lock()  # held until the watch is to stop
         self._ended = threading.Lock()  # held until the watch has ended
-        self._inside = threading.Event()  # set while the caller runs items
-        self._entered = 0.0  # when the caller began to
-        self._busy = 0.0  # seconds it has done so before
+        self._lock = threading.Lock()  # guards the next one against a stop at the same time
+        self._acting = False  # whether the watch does more than look
+        self._presence = _Presence()
 
     # --- in the caller's thread ---
 
@@ -85,19 +110,42 @@ class _Watch:
         self._stop.acquire()
         self._ended.acquire()
         with _interrupts.blocked():
-            _thread.start_new_thread(self._run, ())
+            _thread.start_new_thread(self._run, (threading.get_ident(), threading.get_native_id()))
 
     def caller_enters(self) -> None:
         """Says that the caller goes on to run items."""
-        if not self._inside.is_set():
-            self._entered = perf_counter()
-            self._inside.set()
+        self._presence.enter()
 
     def caller_leaves(self) -> None:
         """Says that the caller has come back from its items; a lazy call may stay away for long."""
         if self._call.lazy:
-            self._inside.clear()
-            self._busy += perf_counter() - self._entered
+            self._presence.leave()
+
+    def open_offered(self) -> None:
+        """Opens the engine that the watch has found right, if it has, and feeds it while it starts.
+
+        The caller does so itself because the two threads would fight for the GIL: while one computes, whatever
+        releases the GIL in the other, each file that an import reads, costs it a switch interval.
+        """
+        if self._offer is not None and self._driver is None and self._error is None:
+            with self._lock:
+                if self._acting:
+                    return
+                self._stop.release()
+            self._open(self._offer)
+        if self._driver is not None and not self._acting:
+            self._driver.fill()
+            self._driver.settle(0)
+            self.ready = self._driver.backend.ready or self._driver.broken is not None
+
+    def _open(self, plan: Plan) -> None:
+        log_plan(plan)
+        try:
+            self._driver = engine(self._call, plan)
+        except (SerializationError, OSError) as error:
+            self._error = error
+        else:
+            self._driver.backend.spare = 1
 
     def stop(self) -> Driver | None:
         """Ends the watch and takes its engine over, if there is one."""
@@ -121,7 +169,11 @@ class _Watch:
     def _end(self) -> None:
         if self._stop.locked():
             self._stop.release()
-        self._inside.set()
+        self._presence.enter()
+        with self._lock:
+            acting = self._acting
+        if not acting:
+            return  # it only looks, and ends by itself: no need to wait for that
         if self._driver is not None:
             self._driver.backend.wake()
         self._ended.acquire()
@@ -129,33 +181,47 @@ class _Watch:
 
     # --- in the watch's thread ---
 
-    def _run(self) -> None:
+    def _run(self, caller: int, native: int) -> None:
         try:
-            plan = self._look()
-            if plan is not None:
-                log_plan(plan)
-                self._driver = engine(self._call, plan)
-                self._feed(self._driver)
-        except (SerializationError, OSError) as error:
-            self._error = error
+            plan = self._look(Meter(caller, native))
+            if plan is None or self._offer_to_caller(plan):
+                return
+            with eager_switching():
+                self._open(plan)
+                if self._driver is not None:
+                    self._feed(self._driver)
         finally:
             self._ended.release()
 
-    def _look(self) -> Plan | None:
+    def _offer_to_caller(self, plan: Plan) -> bool:
+        """Makes the caller come out of its items; true: it has come, and does what is to be done."""
+        self._give_back()
+        self._offer = plan
+        if self._stop.acquire(timeout=OFFER_WAIT):
+            return True
+        with self._lock:
+            self._acting = self._stop.locked()
+        return not self._acting
+
+    def _give_back(self) -> None:
+        rest = self._serial.give_back()
+        if rest is not None:
+            self._call.run_again(rest)
+
+    def _look(self, meter: Meter) -> Plan | None:
         """Watches until there is a plan, or until the caller has no more use of one."""
         cores = cpu_count()
-        meter = Meter(*self._caller)
         seen, current = 0, 0.0
         try:
             while True:
-                self._inside.wait()
+                self._presence.wait()
                 meter.begin()
-                busy = self._seconds_busy()
+                busy = self._presence.seconds()
                 end = perf_counter() + WATCH_WINDOW
                 while perf_counter() < end:
                     if meter.knock(self._stop):
                         return None
-                if self._seconds_busy() - busy < WATCH_WINDOW / 2:
+                if self._presence.seconds() - busy < WATCH_WINDOW / 2:
                     continue  # the consumer took most of it
                 started = self._call.done + self._serial.started
                 current = current + WATCH_WINDOW if started == seen else 0.0
@@ -169,7 +235,7 @@ class _Watch:
     def _facts(self, cores: int, current: float, signals: Signals) -> Facts:
         left = self._call.left
         return Facts(
-            busy=self._seconds_busy(),
+            busy=self._presence.seconds(),
             done=max(0, self._call.done + self._serial.started - 1),
             left=None if left is None else left + self._serial.unstarted,
             current=current,
@@ -180,17 +246,11 @@ class _Watch:
             warm=processes_are_warm(),
         )
 
-    def _seconds_busy(self) -> float:
-        return self._busy + (perf_counter() - self._entered if self._inside.is_set() else 0.0)
-
     def _feed(self, driver: Driver) -> None:
         """Drives the engine; as soon as it is up, takes the items that the caller has not started for it."""
-        driver.backend.spare = 1
         while self._stop.locked() and driver.broken is None:
             if driver.backend.ready and not self.ready:
                 self.ready = True
-                rest = self._serial.give_back()
-                if rest is not None:
-                    self._call.run_again(rest)
+                self._give_back()
             driver.fill(pull=False)
             driver.settle()

@@ -5,6 +5,7 @@ to import in a worker.
 """
 
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from typing import Any, NamedTuple, TypeAlias
 
 
@@ -31,13 +32,14 @@ class Task(NamedTuple):
     keep_going: bool  # a failed item does not stop the rest of its chunk
     initializer: Callable[[], object] | None
     timeout: float | None  # seconds for one item
+    context: Context  # the caller's; threads run items in copies of it
 
 
 class Chunk(NamedTuple):
     """Consecutive items, handed to a worker in one piece."""
 
     start: int  # index of the first item in the input
-    items: list[Any]
+    items: Sequence[Any]
     tries: int = 0  # how often the items have failed before (they are alone in their chunk then)
 
     def part(self, begin: int, end: int | None = None) -> "Chunk":
@@ -48,7 +50,7 @@ class Chunk(NamedTuple):
 class Failure(NamedTuple):
     """An item that ended with an error instead of a value."""
 
-    index: int
+    at: int  # index of the item in the input
     error: BaseException
     worker: str  # who ran it, in words
 
@@ -64,7 +66,7 @@ class Done(NamedTuple):
     values: list[Any]
     failures: Sequence[Failure]
     seconds: float  # time the items took
-    size: int  # bytes of arguments or results that crossed a border, whichever is more; 0 where nothing does
+    size: int  # bytes of the results; of the calling process's threads, a guess
 
 
 class Lost(NamedTuple):

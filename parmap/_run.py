@@ -10,19 +10,19 @@ import warnings
 from collections import deque
 from collections.abc import Iterator
 from time import perf_counter
-from contextvars import Context, copy_context
-from types import FrameType
 from typing import Any
 
 from parmap._backends._base import Backend
 from parmap._chunks import Sizer
-from parmap._errors import FallbackWarning, note_item, show_arguments
-from parmap._merge import AsCompleted, InOrder
 from parmap._cores import cpu_count
+from parmap._errors import FallbackWarning, note_item, show_arguments
+from parmap._learned import learned
+from parmap._merge import AsCompleted, InOrder
+from parmap._observe import why_no_processes
 from parmap._records import Broken, Chunk, Done, Lost, Options, Plan, Task
 from parmap._source import Source
 from parmap._strategy import plan_given
-from parmap._tuning import CLOSE_GRACE, ERROR_GRACE
+from parmap._tuning import CLOSE_GRACE, ERROR_GRACE, LAZY_FIRST_CHUNK
 
 
 class Call:
@@ -32,7 +32,8 @@ class Call:
     from the user's iterators, unless that runs no code of the user (``pull``).
 
     Attributes:
-        failed: Whether an item or the input has failed in a way that ends the call.
+        failed: Whether an item has failed in a way that ends the call.
+        failed_at: Index of the earliest item that did.
     """
 
     def __init__(self, task: Task, source: Source, options: Options, lazy: bool) -> None:
@@ -40,10 +41,9 @@ class Call:
         self.source = source
         self.options = options
         self.lazy = lazy
-        self.context: Context = copy_context()
         self.failed = False
         self.done = 0  # items that have come back
-        self._failed_at = 0  # index of the earliest item that failed, if one did
+        self.failed_at = 0  # index of the earliest item that failed, if one did
         self._running: set[int] = set()  # where the chunks that are being run start
         self._merge = InOrder() if options.ordered or not lazy else AsCompleted()
         self._again: deque[Chunk] = deque()  # items that came back without a result
@@ -118,15 +118,16 @@ class Call:
 
     @property
     def may_fail_earlier(self) -> bool:
-        """Whether an item before the one that failed is still being run."""
-        return any(start < self._failed_at for start in self._running)
+        """Whether an item before the one that failed is still to be run, or is being run."""
+        with self._lock:
+            return bool(self._again) or any(start < self.failed_at for start in self._running)
 
     def _settle_done(self, outcome: Done) -> None:
         chunk, values = outcome.chunk, outcome.values
         self.done += len(values)
         begin = 0
         for failure in outcome.failures:
-            position = failure.index - chunk.start
+            position = failure.at - chunk.start
             if self._retry(chunk, position):
                 self._merge.add(chunk.start + begin, values[begin:position])
                 begin = position + 1
@@ -137,7 +138,7 @@ class Call:
             else:
                 self._merge.add(chunk.start + begin, values[begin:position])
                 begin = position + 1
-                self._fail(failure.index, failure.error)
+                self._fail(failure.at, failure.error)
         self._merge.add(chunk.start + begin, values[begin:] if begin else values)
         if len(values) < len(chunk.items):
             self._rerun(chunk.part(len(values)))
@@ -151,7 +152,7 @@ class Call:
         if failure is None:
             self._rerun(chunk)
             return
-        position = failure.index - chunk.start
+        position = failure.at - chunk.start
         self._rerun(chunk.part(0, position))
         self._rerun(chunk.part(position + 1))
         self._settle_done(Done(chunk.part(position, position + 1), [None], [failure], 0.0, 0))
@@ -163,13 +164,14 @@ class Call:
         return True
 
     def _rerun(self, chunk: Chunk) -> None:
-        # After a failure, an ordered lazy call still owes the results of the items before it; no other one does.
-        if chunk.items and not (self.failed and (not self.lazy or chunk.start > self._failed_at)):
+        # After a failure, only the items before it are still of use: they may fail too, or be waited for.
+        if chunk.items and not (self.failed and chunk.start > self.failed_at):
             self._again.append(chunk)
 
     def _fail(self, index: int, error: BaseException) -> None:
-        self._failed_at = min(index, self._failed_at) if self.failed else index
+        self.failed_at = min(index, self.failed_at) if self.failed else index
         self.failed = True
+        self._again = deque(chunk for chunk in self._again if chunk.start < self.failed_at)
         self._merge.fail(index, error)
 
 
@@ -180,11 +182,11 @@ class Driver:
         self.call = call
         self.backend = backend
         self.broken: Broken | None = None
-        self._sizer = sizer
+        self.sizer = sizer
 
     def fill(self, pull: bool = True) -> None:
         """Gives the engine the items it has room for; see `Call.next_chunk` for ``pull``."""
-        while self.backend.room() and (chunk := self.call.next_chunk(self._sizer, pull)) is not None:
+        while self.backend.room() and (chunk := self.call.next_chunk(self.sizer, pull)) is not None:
             self.backend.submit(chunk)
 
     def settle(self, timeout: float | None = None) -> None:
@@ -194,17 +196,18 @@ class Driver:
                 self.broken = self.broken or outcome
                 continue
             if isinstance(outcome, Done):
-                self._sizer.observe(len(outcome.values), outcome.seconds, outcome.size)
+                self.sizer.observe(len(outcome.values), outcome.seconds, outcome.size)
             self.call.settle(outcome)
 
     def end_failed(self) -> None:
-        """After a failure of an eager call: starts no item, and gives the items before the failed one time to end.
+        """After a failure of an eager call: starts no later item, and gives the items before the failed one time.
 
         They may fail too, and the loop would have raised the error of the earliest.
         """
-        self.backend.cancel()
+        self.backend.cancel(self.call.failed_at + 1)
         deadline = perf_counter() + ERROR_GRACE
         while self.call.may_fail_earlier and (left := deadline - perf_counter()) > 0:
+            self.fill()
             self.settle(left)
 
     def end_broken(self) -> None:
@@ -212,7 +215,7 @@ class Driver:
         assert self.broken is not None
         if not self.broken.elsewhere or self.call.options.backend != "auto":
             raise self.broken.error
-        self.backend.cancel()
+        self.backend.cancel(0)
         while self.backend.flying:
             self.settle()
 
@@ -238,6 +241,7 @@ def drive(driver: Driver) -> Iterator[list[Any]]:
         if driver.broken is not None:
             driver.end_broken()
         yield from call.hand_out()
+        learned.remember(call.task.func, driver.sizer.seconds)
         grace = CLOSE_GRACE
     except (Exception, GeneratorExit):
         grace = CLOSE_GRACE
@@ -254,21 +258,25 @@ def engine(call: Call, plan: Plan) -> Driver:
         OSError: Processes cannot be started.
     """
     options, source = call.options, call.source
+    first = min(source.first, LAZY_FIRST_CHUNK) if call.lazy else source.first
     backend: Backend
     if plan.backend == "serial":
         from parmap._backends._serial import Serial
 
         backend = Serial(call.task, disposable=not call.lazy and not options.retries)
-        return Driver(call, backend, Sizer(1 if call.lazy else None, 1, source.first))
+        return Driver(call, backend, Sizer(1 if call.lazy else None, 1, source.first, source.length))
+    sizer = Sizer(options.chunksize, plan.workers, first, call.left, learned.recall(call.task.func))
     if plan.backend == "thread":
         from parmap._backends._threads import Threads
 
-        backend = Threads(call.task, plan.workers, call.context)
+        backend = Threads(call.task, plan.workers)
     else:
+        if (reason := why_no_processes()) is not None:
+            raise OSError(reason)
         from parmap._backends._processes import Processes
 
         backend = Processes(call.task, plan.workers, cpu_count())
-    return Driver(call, backend, Sizer(options.chunksize, plan.workers, source.first))
+    return Driver(call, backend, sizer)
 
 
 def run(call: Call) -> Iterator[list[Any]]:
@@ -298,8 +306,10 @@ def log_plan(plan: Plan) -> None:
 
 def warn_fallback(reason: str) -> None:
     """Says, once for each place that calls parmap, that the call runs in another way."""
+    import inspect  # costs 5 ms, and only a warning needs it
+
     level = 1
-    frame: FrameType | None = sys._getframe(0)
+    frame = inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "parmap":
         level += 1
         frame = frame.f_back

@@ -5,7 +5,7 @@ the input, so that it comes out after the results of the items before it.
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -38,6 +38,9 @@ class Source:
         self.drawn = 0
         self.exhausted = False
         self.error: BaseException | None = None
+        # A slice of these costs next to nothing, and one of a range is itself a range: in memory and on its way.
+        alone = iterables[0] if len(iterables) == 1 else None
+        self._sliced: Sequence[Any] | None = alone if type(alone) in (list, tuple, range) else None  # type: ignore[assignment]
         self._iterator: Iterator[Any] = zip(*iterables, strict=strict) if self.packed else iter(iterables[0])
 
         self.first = FIRST_CHUNK if self.inert and all(map(_is_light, iterables)) else 1
@@ -53,14 +56,22 @@ class Source:
         """Draws up to ``size`` items; ``None`` at the end of the input."""
         if self.exhausted:
             return None
+        items = self._slice(size) if self._sliced is not None else self._draw(size)
+        self.exhausted = len(items) < size
+        start, self.drawn = self.drawn, self.drawn + len(items)
+        return Chunk(start, items) if items else None
+
+    def _slice(self, size: int) -> Sequence[Any]:
+        assert self._sliced is not None
+        return self._sliced[self.drawn : self.drawn + size]
+
+    def _draw(self, size: int) -> Sequence[Any]:
         items: list[Any] = []
         try:
             items.extend(islice(self._iterator, size))  # keeps what came before an error
         except BaseException as error:
             self.error = error
-        self.exhausted = len(items) < size
-        start, self.drawn = self.drawn, self.drawn + len(items)
-        return Chunk(start, items) if items else None
+        return items
 
 
 def _is_light(iterable: Any) -> bool:

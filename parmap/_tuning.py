@@ -14,6 +14,14 @@ WATCH_WINDOW: Final = 0.020
 # The pause between two knocks on the GIL inside a window. Long against a wake-up (50 us), short against the window.
 KNOCK_PAUSE: Final = 0.001
 
+# Seconds that the watch waits for the caller to come out of its items and open the engine, before it does so itself.
+# Two switch intervals: the caller needs one to get the GIL back.
+OFFER_WAIT: Final = 0.010
+
+# The switch interval (seconds) while the watch opens an engine beside a caller that is inside a long item. Each time
+# the watch gives the GIL up it waits for it that long: 0.5 s of imports at the default of 5 ms.
+SWITCH_INTERVAL: Final = 0.0005
+
 # Share of the window below which the caller's thread counts as waiting rather than computing.
 WAITING_BELOW: Final = 0.5
 
@@ -87,6 +95,15 @@ BLOCK_TARGET: Final = 0.001
 # Items in the first dispatch to each worker, while nothing is known of their cost (count).
 FIRST_CHUNK: Final = 32
 
+# The same for a lazy call, whose results are kept until its consumer takes them (count).
+LAZY_FIRST_CHUNK: Final = 4
+
+# Seconds of work below which a chunk is not split further: what a dispatch to one more worker costs on both ends.
+LEAST_CHUNK: Final = 0.0002
+
+# Functions whose cost is remembered for their next call (count). An entry takes about 100 bytes.
+LEARNED_FUNCTIONS: Final = 256
+
 # By how much the size may grow from one dispatch to the next (factor).
 CHUNK_GROWTH: Final = 8
 
@@ -95,7 +112,7 @@ MAX_CHUNK: Final = 1 << 18
 
 # Bytes of arguments or results aimed at in one dispatch: large enough that the cost of a dispatch does not show,
 # small enough that two a worker and both directions stay far under 60 MB.
-CHUNK_BYTES: Final = 1 << 20
+CHUNK_BYTES: Final = 1 << 19
 
 # An item larger than this many bytes (shallow size) makes the first dispatch a single item.
 SMALL_ITEM_BYTES: Final = 1024
@@ -106,10 +123,10 @@ SMALL_ITEM_BYTES: Final = 1024
 WINDOW_PER_WORKER: Final = 2
 
 # The most items read ahead of the consumer when `buffersize` is not given (count).
-MAX_WINDOW: Final = 4096
+MAX_WINDOW: Final = 1024
 
 # Bytes of results waiting for the consumer, aimed at when `buffersize` is not given.
-WINDOW_BYTES: Final = 16 << 20
+WINDOW_BYTES: Final = 6 << 20
 
 # --- transport (bytes) ---
 
@@ -125,6 +142,13 @@ BUFFER_ALIGN: Final = 64
 
 # Bytes read from a socket at once: more than all that can be waiting in it.
 READ_SIZE: Final = 1 << 18
+
+# --- cores ---
+
+# Seconds for which a quota that has been read is taken for granted. Reading costs about 20 us a level of the tree
+# and gives up the GIL each time, too much for a call that has 100 us in all. A quota changes when somebody resizes a
+# running container: then the next calls are right within this time. (The affinity costs 0.3 us and is always asked.)
+QUOTA_LIFE: Final = 10.0
 
 # --- words ---
 

@@ -3,12 +3,19 @@
 Every engine runs its chunks here, in the caller's thread, in a thread of its own or in a worker process.
 """
 
-from collections.abc import Callable, MutableSequence
+import sys
+from collections.abc import Callable
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from parmap._records import Chunk, Done, Failure, Task
 from parmap._tuning import BLOCK_TARGET
+
+
+class Slots(Protocol):
+    """What can be written to by position: a list, or shared memory."""
+
+    def __setitem__(self, position: int, value: int, /) -> None: ...
 
 
 def star(func: Callable[..., Any], packed: bool) -> Callable[[Any], Any]:
@@ -30,14 +37,14 @@ def run_chunk(
     task: Task,
     chunk: Chunk,
     worker: str,
-    started: MutableSequence[int],
-    go_on: Callable[[], bool],
+    started: Slots,
+    go_on: Callable[[int], bool],
 ) -> Done:
-    """Runs the items of a chunk in order until they are done, one fails, or ``go_on()`` is false.
+    """Runs the items of a chunk in order until they are done, one fails, or ``go_on(items done)`` is false.
 
     Before an item runs, its number within the chunk, from one, is put into ``started[0]``: what a death leaves
     behind says which item it was. Items run in blocks of about ``BLOCK_TARGET`` seconds, one item at first, and
-    ``go_on`` is asked between blocks; with a ``timeout`` a block is one item.
+    ``go_on`` is asked before each; with a ``timeout`` a block is one item.
     """
     call = star(task.func, task.packed)
     values: list[Any] = []
@@ -45,10 +52,10 @@ def run_chunk(
     append = values.append
     block = 1
     begin = last = perf_counter()
-    while len(values) < len(chunk.items):
+    while len(values) < len(chunk.items) and go_on(len(values)):
         done = len(values)
         try:
-            for started[0], item in enumerate(chunk.items[done : done + block], done + 1):  # noqa: B007, B020
+            for started[0], item in enumerate(chunk.items[done : done + block], done + 1):
                 append(call(item))
         except BaseException as error:
             failures.append(Failure(chunk.start + len(values), error, worker))
@@ -56,9 +63,8 @@ def run_chunk(
             if not (task.keep_going and isinstance(error, Exception)):
                 break
         now = perf_counter()
-        if not go_on():
-            break
         if task.timeout is None:
             block = block * 2 if now - last < BLOCK_TARGET / 2 else max(1, block // 2)
         last = now
-    return Done(chunk, values, failures, perf_counter() - begin, 0)
+    size = sys.getsizeof(values[-1]) * len(values) if values else 0
+    return Done(chunk, values, failures, perf_counter() - begin, size)

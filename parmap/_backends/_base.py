@@ -42,8 +42,8 @@ class Backend(Protocol):
         """Makes a ``wait`` in another thread return. Safe from any thread at any time."""
         ...
 
-    def cancel(self) -> None:
-        """Says that no item must start any more; the items that run may end."""
+    def cancel(self, index: int) -> None:
+        """Says that no item from ``index`` on must start any more; the items that run may end."""
         ...
 
     def close(self, grace: float) -> None:

@@ -113,8 +113,8 @@ class Serial:
     def wake(self) -> None:
         """Nothing to wake: the waiting thread runs the items."""
 
-    def cancel(self) -> None:
-        self.give_back()
+    def cancel(self, index: int) -> None:
+        """Nothing to cancel: no chunk waits here."""
 
     def close(self, grace: float) -> None:
         self._running = None

@@ -1,12 +1,12 @@
 """The engine of threads: for waiting work, and for computing work that leaves the GIL free."""
 
-from contextvars import Context
+import math
 from queue import Empty, SimpleQueue
-from threading import Event, Thread
+from threading import Thread
 from time import perf_counter
 
 from parmap import _interrupts
-from parmap._records import Broken, Chunk, Done, Lost, Outcome, Task
+from parmap._records import Broken, Chunk, Lost, Outcome, Task
 from parmap._tuning import CHUNK_LIMIT
 from parmap._worker import initialize, run_chunk
 
@@ -16,23 +16,22 @@ class Threads:
 
     The threads are daemons of this call alone. They are started as there is work for them and end when it is closed;
     one that is inside an item cannot be stopped: it ends with the item, and what it then says is heard by nobody.
+    Each chunk runs in a copy of the caller's context.
 
     Args:
         task: What to run.
         workers: How many threads there may be.
-        context: The caller's context, of which each chunk gets a copy.
     """
 
     ready = True
 
-    def __init__(self, task: Task, workers: int, context: Context) -> None:
+    def __init__(self, task: Task, workers: int) -> None:
         self._task = task
         self._workers = workers
-        self._context = context
         self.spare = 0
         self._flying = 0
         self._threads: list[Thread] = []
-        self._stop = Event()
+        self._stop_at: float = math.inf  # index of the first item that must not start
         self._inbox: SimpleQueue[Chunk | None] = SimpleQueue()
         self._outbox: SimpleQueue[Outcome | None] = SimpleQueue()
 
@@ -41,7 +40,7 @@ class Threads:
         return self._flying
 
     def room(self) -> bool:
-        return self._flying < max(1, self._workers - self.spare) and not self._stop.is_set()
+        return self._flying < max(1, self._workers - self.spare)
 
     def submit(self, chunk: Chunk) -> None:
         self._flying += 1
@@ -67,11 +66,11 @@ class Threads:
     def wake(self) -> None:
         self._outbox.put(None)
 
-    def cancel(self) -> None:
-        self._stop.set()
+    def cancel(self, index: int) -> None:
+        self._stop_at = min(index, self._stop_at)
 
     def close(self, grace: float) -> None:
-        self._stop.set()
+        self.cancel(0)
         for _ in self._threads:
             self._inbox.put(None)
         deadline = perf_counter() + grace
@@ -87,7 +86,7 @@ class Threads:
         while (chunk := self._inbox.get()) is not None:
             if fresh:
                 try:
-                    self._context.copy().run(initialize, self._task, name)
+                    self._task.context.copy().run(initialize, self._task, name)
                 except BaseException as error:
                     self._outbox.put(Lost(chunk, None, alone=False))
                     self._outbox.put(Broken(error, elsewhere=False))
@@ -97,9 +96,9 @@ class Threads:
             del chunk  # while it waits, a thread keeps nothing of the user's
 
     def _run(self, chunk: Chunk, name: str, started: list[int]) -> Outcome:
-        if self._stop.is_set():
-            return Done(chunk, [], [], 0.0, 0)
         limit = perf_counter() + CHUNK_LIMIT
-        return self._context.copy().run(
-            run_chunk, self._task, chunk, name, started, lambda: perf_counter() < limit and not self._stop.is_set()
-        )
+
+        def go_on(done: int) -> bool:
+            return chunk.start + done < self._stop_at and (not done or perf_counter() < limit)
+
+        return self._task.context.copy().run(run_chunk, self._task, chunk, name, started, go_on)

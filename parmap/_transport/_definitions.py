@@ -14,9 +14,10 @@ import sys
 import types
 from collections import ChainMap
 from collections.abc import Callable
+from enum import Enum
 from itertools import count
 from pickle import PickleBuffer
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import cloudpickle
@@ -29,9 +30,7 @@ _sent: WeakValueDictionary[int, type] = WeakValueDictionary()
 _sent_numbers: WeakKeyDictionary[type, int] = WeakKeyDictionary()
 _came: WeakKeyDictionary[type, int] = WeakKeyDictionary()
 
-_CLASS_ARGUMENTS = 6  # of cloudpickle's function that makes a class which is not an Enum
-
-_single_dispatch_code = functools.singledispatch(lambda: None).__code__
+_single_dispatch_code = cast(types.FunctionType, functools.singledispatch(lambda _: None)).__code__
 
 
 def dump_by_value(value: Any, in_band: Callable[[PickleBuffer], bool], buffers: list[memoryview]) -> Payload:
@@ -39,7 +38,9 @@ def dump_by_value(value: Any, in_band: Callable[[PickleBuffer], bool], buffers: 
     return Payload(_pickler(value, in_band)[0], buffers)
 
 
-def dump_definition(value: Any, in_band: Callable[[PickleBuffer], bool], buffers: list[memoryview]) -> tuple[Payload, set[str]]:
+def dump_definition(
+    value: Any, in_band: Callable[[PickleBuffer], bool], buffers: list[memoryview]
+) -> tuple[Payload, set[str]]:
     """As `dump_by_value`, and the names of the modules that the value needs."""
     body, modules = _pickler(value, in_band)
     return Payload(body, buffers), modules
@@ -68,7 +69,7 @@ def _main_namespace() -> dict[str, Any]:
     return sys.modules["__main__"].__dict__
 
 
-class _Pickler(cloudpickle.Pickler):
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
     def __init__(self, file: io.BytesIO, in_band: Callable[[PickleBuffer], bool]) -> None:
         super().__init__(file, protocol=5, buffer_callback=in_band)
         self.modules: set[str] = set()
@@ -92,7 +93,6 @@ class _Pickler(cloudpickle.Pickler):
                 return _tag_class(obj, reduced)
         return reduced
 
-
     def _reduce_by_value(self, obj: Any) -> Any:
         module = sys.modules[obj.__module__]
         cloudpickle.register_pickle_by_value(module)
@@ -106,7 +106,11 @@ def _importable(obj: Any) -> bool:
     """Whether the worker can get ``obj`` by importing the module that defines it."""
     module = sys.modules.get(obj.__module__) if obj.__module__ != "__main__" else None
     try:
-        return module is not None and not is_being_imported(obj.__module__) and functools.reduce(getattr, obj.__qualname__.split("."), module) is obj
+        return (
+            module is not None
+            and not is_being_imported(obj.__module__)
+            and functools.reduce(getattr, obj.__qualname__.split("."), module) is obj
+        )
     except AttributeError:
         return False
 
@@ -116,7 +120,9 @@ def _tag_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     number = _sent_numbers.setdefault(cls, next(_numbers))
     _sent[number] = cls
     make, arguments, state, items, pairs, set_state = reduced
-    if isinstance(slots := vars(cls).get("__slots__"), str | tuple | list) and len(arguments) == _CLASS_ARGUMENTS:
+    slots = vars(cls).get("__slots__")
+    plain = not issubclass(cls, tuple | Enum)  # those are made in other ways
+    if isinstance(slots, str | tuple | list) and plain:
         # cloudpickle makes classes with slots as if they had none; their instances then have another state.
         constructor, name, bases, keywords, *others = arguments
         arguments = (constructor, name, bases, {**keywords, "__slots__": slots}, *others)
@@ -177,9 +183,9 @@ def _reduce_file(file: io.IOBase) -> tuple[Any, ...]:
     raise TypeError(f"cannot pickle the open file {getattr(file, 'name', file)!r}: open it inside the function")
 
 
-_Pickler.dispatch_table = ChainMap(  # type: ignore[assignment]
+_Pickler.dispatch_table = ChainMap(
     {
-        functools._lru_cache_wrapper: _reduce_cache,
+        type(functools.cache(repr)): _reduce_cache,
         functools.cached_property: _reduce_cached_property,
         io.TextIOWrapper: _reduce_file,
     },

@@ -91,6 +91,12 @@ def _unpack(layout: Layout, descriptor: int) -> Payload:
     return Payload(body, buffers)
 
 
+def _frame(message: Any, parcel: Parcel | None, descriptors: int) -> tuple[bytes, bytes | memoryview]:
+    head = pickle.dumps((message, None if parcel is None else (parcel.layout,)), 5)
+    body = b"" if parcel is None else parcel.body
+    return _HEADER.pack(len(head), len(body), descriptors) + head, body
+
+
 class Link:
     """One end of a socket pair. Owned by one thread at a time."""
 
@@ -98,9 +104,18 @@ class Link:
         self.socket = end
         self._read = bytearray()
         self._descriptors: deque[int] = deque()
+        self._held: list[bytes | memoryview] = []  # frames that go with the next one
 
     def fileno(self) -> int:
         return self.socket.fileno()
+
+    def hold(self, message: Any, parcel: Parcel | None = None) -> None:
+        """Keeps a frame to be sent together with the next one: one wake-up of the other end instead of two."""
+        if parcel is not None and parcel.descriptor is not None:
+            self.send(message, parcel)
+        else:
+            head, body = _frame(message, parcel, 0)
+            self._held += (head, body)
 
     def send(self, message: Any, parcel: Parcel | None = None, descriptors: tuple[int, ...] = ()) -> None:
         """Sends one frame.
@@ -108,18 +123,15 @@ class Link:
         Raises:
             OSError: The other end is gone.
         """
-        body: bytes | memoryview = b""
-        if parcel is not None:
-            body = parcel.body
-            if parcel.descriptor is not None:
-                descriptors = (parcel.descriptor, *descriptors)
-        head = pickle.dumps((message, None if parcel is None else (parcel.layout,)), 5)
-        pieces = [_HEADER.pack(len(head), len(body), len(descriptors)) + head, body]
+        if parcel is not None and parcel.descriptor is not None:
+            descriptors = (parcel.descriptor, *descriptors)
+        pieces = [*self._held, *_frame(message, parcel, len(descriptors))]
+        self._held.clear()
         control = []
         if descriptors:
             control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
         sent = self.socket.sendmsg(pieces, control)
-        if sent < len(pieces[0]) + len(body):  # a signal came in between
+        if sent < sum(map(len, pieces)):  # a signal came in between
             self.socket.sendall(b"".join(pieces)[sent:])
 
     def receive(self, flags: int = 0) -> list[Frame] | None:

@@ -1,5 +1,6 @@
 """Named faults in processes: each is a clear error that names the item, and the next call works."""
 
+import operator
 import pickle
 import signal
 import sqlite3
@@ -55,9 +56,8 @@ def test_worker_dies_again_and_again() -> None:
         with pytest.raises(WorkerCrashError) as caught:
             pmap(faults.Crash(number), range(20), backend="process", workers=2)
         assert caught.value.index == number
-        assert pmap(lambda item, number=number: item + number, range(4), backend="process", workers=2) == [
-            item + number for item in range(4)
-        ]
+        expected = [item + number for item in range(4)]
+        assert pmap(operator.add, [number] * 4, range(4), backend="process", workers=2) == expected
 
 
 def test_every_worker_dies() -> None:

@@ -73,7 +73,8 @@ def test_argument_wins_over_options() -> None:
 def test_argument_equal_to_the_default_wins() -> None:
     """An argument wins also when it is the value that would be taken without it."""
     with options(return_exceptions=True):
-        assert type(pmap(lambda n: 1 // n, [0], backend="serial")[0]) is ZeroDivisionError
+        results: list[object] = [*pmap(lambda n: 1 // n, [0], backend="serial")]
+        assert type(results[0]) is ZeroDivisionError
         with pytest.raises(ZeroDivisionError):
             pmap(lambda n: 1 // n, [0], backend="serial", return_exceptions=False)
 

@@ -156,6 +156,8 @@ def test_merge_callable_gets_the_chunk_results(backend: str) -> None:
     """A callable gets the list of chunk results, once, in the caller's thread; what it returns is the result."""
     given: list[Any] = []
 
+    total: Callable[[range], int] = sum
+
     def merge(parts: list[int]) -> str:
         given.append(list(parts))
         return "merged"
@@ -237,7 +239,9 @@ def test_return_exceptions(backend: str) -> None:
     def fail(chunk: list[int]) -> int:
         return sum(chunk) // (0 if 7 in chunk else 1)
 
-    parts = pchunked(fail, list(range(12)), backend=backend, chunks=4, workers=2, merge=None, return_exceptions=True)
+    parts: list[Any] = pchunked(
+        fail, list(range(12)), backend=backend, chunks=4, workers=2, merge=None, return_exceptions=True
+    )
     assert parts[:2] == [3, 12]
     assert type(parts[2]) is ZeroDivisionError
     assert parts[3] == 30

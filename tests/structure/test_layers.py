@@ -23,7 +23,17 @@ Patterns = tuple[str, ...]
 
 WORDS: Patterns = ("_errors", "_records", "_typing", "_tuning")
 POLICY: Patterns = ("_options", "_strategy", "_chunks", "_window", "_merge", "_parts", "_source")
-HANDS: Patterns = ("_observe", "_cores", "_settings", "_worker", "_transport", "_transport.*")
+HANDS: Patterns = (
+    "_observe",
+    "_cores",
+    "_interrupts",
+    "_learned",
+    "_nesting",
+    "_settings",
+    "_worker",
+    "_transport",
+    "_transport.*",
+)
 ENGINES: Patterns = ("_backends", "_backends._base", "_backends._serial", "_backends._threads", "_backends._processes")
 LOOP: Patterns = ("_run", "_pilot")
 
@@ -45,7 +55,10 @@ TABLE: dict[str, Patterns] = {
     "_observe": WORDS,
     "_cores": WORDS,
     "_worker": WORDS,
-    "_settings": (*WORDS, "_transport.*"),
+    "_interrupts": WORDS,
+    "_learned": WORDS,
+    "_nesting": WORDS,
+    "_settings": (*WORDS, "_nesting", "_transport.*"),
     "_transport": (*WORDS, "_transport.*"),
     "_transport.*": (*WORDS, "_transport", "_transport.*"),
     # engines: words, hands, their own folder

@@ -53,7 +53,6 @@ class Processes:
         self._call = next(_calls)
         self._outcomes: list[Outcome] = []  # found while something else was done
         self._barren = 0  # deaths in a row of workers that had done nothing yet
-        self._cancelled = False
         self._closed = False
         define = Define(self._call, task.packed, task.keep_going, task.timeout)
         self._crew = Crew(define, make_definition(task), _settings.current(max(1, cores // workers)), workers)
@@ -72,7 +71,7 @@ class Processes:
         return any(worker.ready for worker in self._crew)
 
     def room(self) -> bool:
-        return not self._cancelled and self._crew.has_room(self.spare)
+        return self._crew.has_room(self.spare)
 
     def submit(self, chunk: Chunk) -> None:
         worker = self._crew.choose(self.spare)
@@ -99,17 +98,16 @@ class Processes:
     def wake(self) -> None:
         self._crew.wake()
 
-    def cancel(self) -> None:
-        self._cancelled = True
+    def cancel(self, index: int) -> None:
         for worker in self._crew:
             if worker.held:
-                worker.page.slots[_page.STOP] = 1
+                _page.forbid(worker.page.slots, index)
 
     def close(self, grace: float) -> None:
         if self._closed:
             return
         self._closed = True
-        self.cancel()
+        self.cancel(0)
         if sys.is_finalizing():
             grace = 0.0  # nothing can be imported any more, so nothing that arrives could be rebuilt
         try:
@@ -176,7 +174,9 @@ class Processes:
         if len(chunk.items) > 1:
             return Lost(chunk, None, alone=True)
         what = f"the arguments of item {chunk.start} ({self._show(chunk, 0)})"
-        return Done(chunk, [None], [Failure(chunk.start, SerializationError(what, message.reason), str(worker))], 0.0, 0)
+        return Done(
+            chunk, [None], [Failure(chunk.start, SerializationError(what, message.reason), str(worker))], 0.0, 0
+        )
 
     def _undefined(self, message: Undefined) -> Broken:
         if message.error is not None:

@@ -13,8 +13,9 @@ import sys
 import types
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from functools import reduce
-from time import perf_counter
+from time import monotonic_ns, perf_counter
 from typing import Any, NoReturn
 
 from parmap import _cores, _nesting, _settings
@@ -137,7 +138,7 @@ class _Child:
                 return
         elif self._task is not None:
             func, initializer = self._task.func, self._task.initializer
-        self._task = Task(func, define.packed, define.keep_going, initializer, define.timeout)
+        self._task = Task(func, define.packed, define.keep_going, initializer, define.timeout, Context())
 
     def _find(self, name: str) -> Any:
         """An object of the caller's `__main__`, by its qualified name."""
@@ -175,9 +176,12 @@ class _Child:
         slots[_page.PHASE] = _page.RUNNING
         limit = perf_counter() + CHUNK_LIMIT
         task = self._task
-        done = run_chunk(
-            task, Chunk(work.start, items), self._name, slots, lambda: not slots[_page.STOP] and perf_counter() < limit
-        )
+
+        def go_on(done: int) -> bool:
+            slots[_page.SINCE] = monotonic_ns()
+            return _page.allowed(slots, work.start + done) and (not done or perf_counter() < limit)
+
+        done = run_chunk(task, Chunk(work.start, items), self._name, slots, go_on)
         slots[_page.PHASE] = _page.ANSWERING
         self._answer(work, done)
         slots[_page.PHASE] = _page.IDLE
@@ -196,7 +200,7 @@ class _Child:
         _flush()
         failures = list(done.failures)
         payload = self._dump_values(done, failures)
-        packed = [PackedFailure(each.index - work.start, pack_error(each.error)) for each in failures]
+        packed = [PackedFailure(each.at - work.start, pack_error(each.error)) for each in failures]
         parcel: Parcel = pack(payload)
         try:
             self._link.send(Finished(work.call, work.number, packed, done.seconds), parcel)

@@ -1,5 +1,6 @@
 """The workers of one call: enlisting, briefing, listening, dismissing."""
 
+import os
 import select
 import socket
 from collections.abc import Iterator
@@ -29,9 +30,9 @@ class Crew:
         self._limit = limit
         self._workers: dict[int, Worker] = {}  # by descriptor
         self._poll = select.poll()
-        self._waker, self._wake_end = socket.socketpair()
-        self._waker.setblocking(False)
-        self._poll.register(self._wake_end, select.POLLIN)
+        self._wakes, self._waker = os.pipe()
+        os.set_blocking(self._waker, False)
+        self._poll.register(self._wakes, select.POLLIN)
 
     def __iter__(self) -> Iterator[Worker]:
         return iter(list(self._workers.values()))
@@ -47,7 +48,7 @@ class Crew:
                 worker.setting = self._setting
             known = self._definition.key is not None and worker.definition == self._definition.key
             worker.definition = self._definition.key
-            worker.link.send(self._define, None if known else self._definition.parcel)
+            worker.link.hold(self._define, None if known else self._definition.parcel)
         except OSError:
             pass  # it is dead, which listening will tell
         return worker
@@ -85,15 +86,15 @@ class Crew:
         for descriptor, _ in self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000):
             worker = self._workers.get(descriptor)
             if worker is None:
-                self._wake_end.recv(1024)
+                os.read(self._wakes, 1024)
             else:
                 yield worker, worker.link.receive(socket.MSG_DONTWAIT)
 
     def wake(self) -> None:
         """Makes a `listen` in another thread return."""
         try:
-            self._waker.send(b"\0")
-        except OSError:  # full, so it is awake, or closed
+            os.write(self._waker, b"\0")
+        except BlockingIOError:  # full, so it is awake
             return
 
     def kill(self, worker: Worker) -> None:
@@ -107,7 +108,7 @@ class Crew:
         return self._pool.bury(worker)
 
     def dismiss(self) -> None:
-        """Gives idle workers back to the pool and ends the others. May be called twice."""
+        """Gives idle workers back to the pool and ends the others."""
         for worker in self:
             if worker.held:
                 self._pool.discard(worker)
@@ -116,5 +117,5 @@ class Crew:
                 self._pool.release(worker)
         self._workers.clear()
         self._definition.parcel.close()
-        self._waker.close()
-        self._wake_end.close()
+        os.close(self._wakes)
+        os.close(self._waker)

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from parmap import _settings
 from parmap._transport import _lifeline
-from parmap._transport._links import Link, Parcel, pair
+from parmap._transport._links import Parcel, pair
 from parmap._transport._messages import Exited, Kill, Preload, Setting, Start
 from parmap._tuning import SHUTDOWN_WAIT
 
@@ -67,7 +67,7 @@ def _interpreter_options() -> list[str]:
     letters.update({"S": flags.no_site, "I": flags.isolated, "b": flags.bytes_warning})
     options += ["-" + letter for letter, on in letters.items() if on]
     options += [f"-W{each}" for each in sys.warnoptions]
-    for name, value in sys._xoptions.items():
+    for name, value in sys._xoptions.items():  # noqa: SLF001 - documented, its name notwithstanding
         options += ["-X", name if value is True else f"{name}={value}"]
     return options
 

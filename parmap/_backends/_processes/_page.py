@@ -17,10 +17,21 @@ STARTED = 0  # worker: number of the item being run, counted from one within the
 NUMBER = 1  # worker: the dispatch that it has in hands
 PHASE = 2  # worker: what it does with it
 SINCE = 3  # worker: when the item was started, in nanoseconds of the monotonic clock (with a timeout only)
-STOP = 4  # caller: no further item must start
+STOP = 4  # caller: index of the first item that must not start, plus one; 0: all may
 
 # Phases.
 IDLE, READING, RUNNING, ANSWERING = range(4)
+
+
+def forbid(slots: "memoryview[int]", index: int) -> None:
+    """For the caller: lets no item from ``index`` on start."""
+    slots[STOP] = index + 1
+
+
+def allowed(slots: "memoryview[int]", index: int) -> bool:
+    """For the worker: whether the item at ``index`` may start."""
+    stop = slots[STOP]
+    return not stop or index < stop - 1
 
 
 class Page:

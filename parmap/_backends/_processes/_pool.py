@@ -10,7 +10,6 @@ After a fork, the child forgets the pool: it closes its copies of the descriptor
 import atexit
 import os
 import socket
-import sys
 import threading
 from collections import deque
 from itertools import count
@@ -204,63 +203,49 @@ class Pool:
         return Worker(number, link, page, setting)
 
 
-_pool: Pool | None = None
-_pool_lock = threading.Lock()
+class _Holder:
+    """Holds the pool of this process, made when it is first needed."""
+
+    def __init__(self) -> None:
+        self.pool: Pool | None = None
+        self._lock = threading.Lock()
+        self._registered = False
+
+    def get(self) -> Pool:
+        with self._lock:
+            if self.pool is None:
+                self.pool = Pool()
+            if not self._registered:
+                self._registered = True
+                atexit.register(self.exit)
+                os.register_at_fork(after_in_child=self.forget)
+            return self.pool
+
+    def exit(self) -> None:
+        if self.pool is not None:
+            self.pool.exit()
+
+    def forget(self) -> None:
+        self._lock = threading.Lock()
+        if self.pool is not None:
+            self.pool.abandon()
+            self.pool = None
+
+
+_holder = _Holder()
 
 
 def pool() -> Pool:
     """The pool of this process."""
-    global _pool
-    with _pool_lock:
-        if _pool is None:
-            _pool = Pool()
-            _register()
-        return _pool
+    return _holder.get()
 
 
 def is_warm() -> bool:
     """Whether workers are waiting for a call."""
-    return _pool is not None and _pool.warm
+    return _holder.pool is not None and _holder.pool.warm
 
 
 def shutdown() -> None:
-    """Ends the workers of this process."""
-    if _pool is not None:
-        _pool.close()
-
-
-def _exit() -> None:
-    if _pool is not None:
-        _pool.exit()
-
-
-def _register() -> None:
-    global _registered
-    if not _registered:
-        _registered = True
-        atexit.register(_exit)
-        os.register_at_fork(after_in_child=_forget)
-
-
-_registered = False
-
-
-def _forget() -> None:
-    global _pool, _pool_lock
-    _pool_lock = threading.Lock()
-    if _pool is not None:
-        _pool.abandon()
-        _pool = None
-
-
-def available() -> str | None:
-    """Why worker processes cannot be started here; ``None``: they can."""
-    if getattr(sys, "frozen", False):
-        return "this is a frozen executable, which has no interpreter to start workers with"
-    if not sys.executable:
-        return "the interpreter's path is not known (sys.executable is empty)"
-    if not hasattr(os, "posix_spawn") or not hasattr(socket, "AF_UNIX"):
-        return f"this platform ({sys.platform}) cannot start them"
-    return None
-
-
+    """Ends the idle workers of this process."""
+    if _holder.pool is not None:
+        _holder.pool.close()

@@ -117,7 +117,7 @@ def _preload(modules: object) -> None:
         try:
             with _nesting.loading():
                 importlib.import_module(name)
-        except BaseException:  # noqa: BLE001 - a module may raise anything, and says so again in the worker
+        except BaseException:
             sys.modules.pop(name, None)
 
 
