@@ -97,10 +97,7 @@ class WorkerCrashError(ParmapError):
             cause = "code that calls os._exit() or exit() in C"
         else:
             cause = _CAUSES.get(self.exitcode or 0, "a crash in C code, or a signal from outside")
-        return (
-            f"{text}. Usual cause: {cause}. With return_exceptions=True the other items' results are kept; "
-            f"with retries=1 the item is run again."
-        )
+        return f"{text}. Usual cause: {cause}. With return_exceptions=True the other items' results are kept."
 
 
 class ItemTimeoutError(ParmapError, TimeoutError):

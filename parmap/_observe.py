@@ -42,18 +42,15 @@ class Meter:
     """Measures what another thread does, in windows; ``close`` it.
 
     Args:
-        thread: The thread's ``threading.get_ident()``.
+        clock: The CPU clock of the thread, see `thread_clock`.
         native: Its ``threading.get_native_id()``.
     """
 
-    def __init__(self, thread: int, native: int) -> None:
-        self._clock: int | None = None
-        if hasattr(time, "pthread_getcpuclockid"):
-            self._clock = time.pthread_getcpuclockid(thread)
+    def __init__(self, clock: int | None, native: int) -> None:
+        self._clock = clock
         self._schedstat = -1
         with contextlib.suppress(OSError):
-            path = f"/proc/self/task/{native}/schedstat"
-            self._schedstat = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._schedstat = os.open(f"/proc/self/task/{native}/schedstat", os.O_RDONLY)
         self._begin = self._read()
         self._late = 0.0
 
@@ -91,8 +88,21 @@ class Meter:
         if self._schedstat >= 0:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 queued = int(os.pread(self._schedstat, 64, 0).split()[1]) / 1e9
-        cpu = 0.0 if self._clock is None else time.clock_gettime(self._clock)
+        cpu = 0.0
+        if self._clock is not None:
+            with contextlib.suppress(OSError):  # the thread has ended
+                cpu = time.clock_gettime(self._clock)
         return _Reading(time.perf_counter(), cpu, queued, time.process_time())
+
+
+def thread_clock() -> int | None:
+    """The CPU clock of the calling thread, for others to read; ``None`` where there is none.
+
+    Only a thread that lives can be asked for its clock, so it asks itself.
+    """
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return None
+    return time.pthread_getcpuclockid(threading.get_ident())
 
 
 class _Switching:

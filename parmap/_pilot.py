@@ -25,7 +25,7 @@ from parmap._backends._serial import Serial
 from parmap._chunks import Sizer
 from parmap._cores import cpu_count
 from parmap._errors import SerializationError
-from parmap._observe import Meter, Signals, eager_switching
+from parmap._observe import Meter, Signals, eager_switching, thread_clock
 from parmap._records import Facts, Plan
 from parmap._run import Call, Driver, drive, engine, log_plan, processes_are_warm, warn_fallback
 from parmap._strategy import plan_seen
@@ -110,7 +110,7 @@ class _Watch:
         self._stop.acquire()
         self._ended.acquire()
         with _interrupts.blocked():
-            _thread.start_new_thread(self._run, (threading.get_ident(), threading.get_native_id()))
+            _thread.start_new_thread(self._run, (thread_clock(), threading.get_native_id()))
 
     def caller_enters(self) -> None:
         """Says that the caller goes on to run items."""
@@ -142,10 +142,9 @@ class _Watch:
         log_plan(plan)
         try:
             self._driver = engine(self._call, plan)
+            self._driver.backend.spare = 1
         except (SerializationError, OSError) as error:
             self._error = error
-        else:
-            self._driver.backend.spare = 1
 
     def stop(self) -> Driver | None:
         """Ends the watch and takes its engine over, if there is one."""
@@ -181,9 +180,9 @@ class _Watch:
 
     # --- in the watch's thread ---
 
-    def _run(self, caller: int, native: int) -> None:
+    def _run(self, clock: int | None, native: int) -> None:
         try:
-            plan = self._look(Meter(caller, native))
+            plan = self._look(Meter(clock, native))
             if plan is None or self._offer_to_caller(plan):
                 return
             with eager_switching():

@@ -264,7 +264,8 @@ def engine(call: Call, plan: Plan) -> Driver:
         from parmap._backends._serial import Serial
 
         backend = Serial(call.task, disposable=not call.lazy and not options.retries)
-        return Driver(call, backend, Sizer(1 if call.lazy else None, 1, source.first, source.length))
+        one_by_one = call.lazy or not source.inert  # as the loop reads its input
+        return Driver(call, backend, Sizer(1 if one_by_one else None, 1, source.first, source.length))
     sizer = Sizer(options.chunksize, plan.workers, first, call.left, learned.recall(call.task.func))
     if plan.backend == "thread":
         from parmap._backends._threads import Threads

@@ -32,10 +32,6 @@ GIL_HELD_ABOVE: Final = 0.4
 # CPU of the whole process by wall time above which the items already keep more than one core busy.
 ALREADY_PARALLEL_ABOVE: Final = 1.3
 
-# The longest block of items that the pilot runs between two looks at the clock, when a block can be handed over at
-# any time: it bounds only how far the pilot reads ahead of what it runs.
-PILOT_BLOCK: Final = 0.002
-
 # The work that must be left before an engine is started, as a multiple of what starting it costs.
 WORTH_FACTOR: Final = 2.0
 
@@ -50,9 +46,6 @@ START_COLD: Final = 0.050
 # The most threads used for waiting work when the caller does not say (count). The gain beyond is small, the memory
 # for stacks and the pressure on the other side (a server, a disk) are not.
 MAX_THREADS: Final = 64
-
-# Windows cannot wait for more handles than this at once (count): WaitForMultipleObjects takes 64, three are taken.
-MAX_WINDOWS_WORKERS: Final = 61
 
 # Chunks that one process holds at a time: one it runs and one that waits in its socket, so that it never idles for a
 # round trip (count).

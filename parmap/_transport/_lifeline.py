@@ -22,7 +22,7 @@ def hold(reading: int) -> None:
     """Ends this process, without further ado, when the other end of the pipe closes."""
     if sys.platform == "linux" and os.path.exists(path := f"/proc/self/fd/{reading}"):
         # Who gets the signal is noted in the open file, which a fork shares: open it anew.
-        own = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        own = os.open(path, os.O_RDONLY)
         fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(own, _F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)

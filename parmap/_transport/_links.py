@@ -21,6 +21,7 @@ from parmap._transport import _memory
 from parmap._tuning import BUFFER_ALIGN, FRAME_LIMIT, READ_SIZE
 
 _HEADER = struct.Struct("<IIB")  # bytes of message and payload in the frame; how many descriptors go with it
+_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _ANCILLARY = socket.CMSG_SPACE(4 * array.array("i").itemsize)  # more descriptors than any message has
 
 
@@ -140,7 +141,7 @@ class Link:
         Blocks until something arrives unless ``flags`` has ``MSG_DONTWAIT``.
         """
         try:
-            data, ancillary, _, _ = self.socket.recvmsg(READ_SIZE, _ANCILLARY, flags | socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, _, _ = self.socket.recvmsg(READ_SIZE, _ANCILLARY, flags | _CLOSE_ON_EXEC)
         except BlockingIOError:
             return []
         except ConnectionError:

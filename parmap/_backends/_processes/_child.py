@@ -69,6 +69,14 @@ def _flush() -> None:
             continue
 
 
+def _reseed() -> None:
+    """Gives this worker random numbers of its own, where the fork has left it those of its brothers."""
+    random.seed()
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
 class _HungUp(Exception):
     """The caller closed the socket."""
 
@@ -85,7 +93,7 @@ class _Child:
         self._main = types.ModuleType("__main__")
 
     def serve(self) -> None:
-        random.seed()
+        _reseed()
         gc.enable()
         self._link.send(Hello(os.getpid()))
         handlers: dict[type, Callable[[Frame], None]] = {

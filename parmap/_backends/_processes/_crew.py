@@ -44,7 +44,7 @@ class Crew:
         self._poll.register(worker.link.fileno(), select.POLLIN)
         try:
             if worker.setting != self._setting:
-                worker.link.send(self._setting)
+                worker.link.hold(self._setting)
                 worker.setting = self._setting
             known = self._definition.key is not None and worker.definition == self._definition.key
             worker.definition = self._definition.key

@@ -1,7 +1,6 @@
 """Starting workers, ending them, and learning how they ended.
 
-`ZygoteLauncher` has them forked by a zygote (see `_zygote`). `DirectLauncher` starts an interpreter for each, where
-forking is not safe.
+`ZygoteLauncher` has them forked by a zygote (see `_zygote`).
 """
 
 import os
@@ -13,7 +12,7 @@ from typing import Protocol
 
 from parmap import _settings
 from parmap._transport import _lifeline
-from parmap._transport._links import Parcel, pair
+from parmap._transport._links import pair
 from parmap._transport._messages import Exited, Kill, Preload, Setting, Start
 from parmap._tuning import SHUTDOWN_WAIT
 
@@ -26,8 +25,6 @@ class Launcher(Protocol):
     def preload(self, modules: tuple[str, ...]) -> None:
         """Lets the workers to come have these modules from the start, if it can."""
         ...
-
-    def update(self, setting: Parcel) -> None: ...
 
     def start(self, number: int, end: socket.socket, page: int) -> None:
         """Starts a worker with a socket and a progress page. Raises ``OSError`` if it cannot."""
@@ -72,6 +69,16 @@ def _interpreter_options() -> list[str]:
     return options
 
 
+def _is_installed(name: str) -> bool:
+    """Whether a module is one of the standard library or an installed package.
+
+    Others are left to the workers: what a module of the user makes when it is imported, a generator of random numbers
+    for one, each worker is to have by itself.
+    """
+    path = getattr(sys.modules.get(name.partition(".")[0]), "__file__", None) or ""
+    return "site-packages" in path or path.startswith(os.path.dirname(os.__file__))
+
+
 class ZygoteLauncher:
     """The front of a zygote.
 
@@ -97,13 +104,10 @@ class ZygoteLauncher:
             os.close(reading)
 
     def preload(self, modules: tuple[str, ...]) -> None:
-        fresh = [name for name in modules if name not in self._preloaded]
+        fresh = [name for name in modules if name not in self._preloaded and _is_installed(name)]
         if fresh:
             self._preloaded.update(fresh)
             self._send(Preload(tuple(fresh)))
-
-    def update(self, setting: Parcel) -> None:
-        raise NotImplementedError
 
     def start(self, number: int, end: socket.socket, page: int) -> None:
         self._send(Start(number), (end.fileno(), page))

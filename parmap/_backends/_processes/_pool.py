@@ -37,14 +37,17 @@ class Worker:
     Attributes:
         ready: Whether it has said hello.
         held: What it has been given and has not answered, in order.
-        doomed: Why it was killed, if we did it.
+        dispatched: How many chunks it has been given.
+        setting: The surroundings that it was told last.
+        definition: The key of the definition that it was told last.
+        timed_out: Number of the item in its chunk for which it was killed, if it was.
     """
 
-    def __init__(self, number: int, link: Link, page: Page, setting: Setting) -> None:
+    def __init__(self, number: int, link: Link, page: Page) -> None:
         self.number = number
         self.link = link
         self.page = page
-        self.setting = setting
+        self.setting: Setting | None = None
         self.process: int | None = None
         self.held: deque[Dispatch] = deque()
         self.dispatched = 0
@@ -179,7 +182,7 @@ class Pool:
                 self._launcher = ZygoteLauncher(setting)
             try:
                 self._launcher.preload(modules)
-                return self._start_one(self._launcher, setting)
+                return self._start_one(self._launcher)
             except ConnectionError:  # the zygote has died or left
                 self._launcher.close()
                 self._launcher = None
@@ -187,7 +190,7 @@ class Pool:
                     raise
         raise AssertionError
 
-    def _start_one(self, launcher: Launcher, setting: Setting) -> Worker:
+    def _start_one(self, launcher: Launcher) -> Worker:
         number = next(self._numbers)
         link, theirs = pair()
         try:
@@ -200,7 +203,7 @@ class Pool:
         except BaseException:
             link.close()
             raise
-        return Worker(number, link, page, setting)
+        return Worker(number, link, page)
 
 
 class _Holder:
