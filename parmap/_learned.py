@@ -27,7 +27,9 @@ class Learned:
             return 0.0
 
     def remember(self, func: Callable[..., Any], seconds: float) -> None:
-        """Notes what an item of ``func`` takes."""
+        """Notes what an item of ``func`` takes; 0.0, that nothing was seen, is not noted."""
+        if not seconds:
+            return
         key = _key(func)
         try:
             hash(key)

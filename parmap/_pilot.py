@@ -24,18 +24,18 @@ from parmap import _interrupts
 from parmap._backends._serial import Serial
 from parmap._chunks import Sizer
 from parmap._cores import cpu_count
-from parmap._errors import SerializationError
 from parmap._observe import Meter, Signals, eager_switching, thread_clock
 from parmap._records import Facts, Plan
 from parmap._run import Call, Driver, drive, engine, log_plan, processes_are_warm, warn_fallback
 from parmap._strategy import plan_seen
-from parmap._tuning import OFFER_WAIT, WATCH_WINDOW
+from parmap._tuning import MAX_BLOCK, OFFER_WAIT, WATCH_WINDOW
 
 
 def fly(call: Call) -> Iterator[list[Any]]:
     """Runs a call, first as the loop, then on the engine that what was seen calls for; yields results in runs."""
     serial = Serial(call.task, disposable=not call.lazy and not call.options.retries)
-    loop = Driver(call, serial, Sizer(1 if call.lazy else None, 1, call.source.first, call.source.length))
+    sizer = Sizer(1 if call.lazy else None, 1, call.source.first, call.source.length, most=MAX_BLOCK)
+    loop = Driver(call, serial, sizer)
     watch = _Watch(call, serial)
     watch.start()
     try:
@@ -46,6 +46,8 @@ def fly(call: Call) -> Iterator[list[Any]]:
             watch.caller_enters()
             watch.open_offered()
             loop.fill()
+            if not serial.flying:
+                break  # the consumer is as far behind as it may be, or the items are all with the engine
             loop.settle()
             watch.caller_leaves()
     except BaseException:
@@ -143,7 +145,7 @@ class _Watch:
         try:
             self._driver = engine(self._call, plan)
             self._driver.backend.spare = 1
-        except (SerializationError, OSError) as error:
+        except Exception as error:
             self._error = error
 
     def stop(self) -> Driver | None:

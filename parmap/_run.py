@@ -22,7 +22,7 @@ from parmap._observe import why_no_processes
 from parmap._records import Broken, Chunk, Done, Lost, Options, Plan, Task
 from parmap._source import Source
 from parmap._strategy import plan_given
-from parmap._tuning import CLOSE_GRACE, ERROR_GRACE, LAZY_FIRST_CHUNK
+from parmap._tuning import CLOSE_GRACE, ERROR_GRACE, LAZY_FIRST_CHUNK, MAX_BLOCK
 
 
 class Call:
@@ -265,8 +265,9 @@ def engine(call: Call, plan: Plan) -> Driver:
 
         backend = Serial(call.task, disposable=not call.lazy and not options.retries)
         one_by_one = call.lazy or not source.inert  # as the loop reads its input
-        return Driver(call, backend, Sizer(1 if one_by_one else None, 1, source.first, source.length))
-    sizer = Sizer(options.chunksize, plan.workers, first, call.left, learned.recall(call.task.func))
+        sizer = Sizer(1 if one_by_one else None, 1, source.first, source.length, most=MAX_BLOCK)
+        return Driver(call, backend, sizer)
+    sizer = Sizer(options.chunksize, plan.workers, first, call.left, seconds=learned.recall(call.task.func))
     if plan.backend == "thread":
         from parmap._backends._threads import Threads
 

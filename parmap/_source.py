@@ -69,7 +69,7 @@ class Source:
         items: list[Any] = []
         try:
             items.extend(islice(self._iterator, size))  # keeps what came before an error
-        except BaseException as error:
+        except Exception as error:  # an interrupt ends the call at once
             self.error = error
         return items
 

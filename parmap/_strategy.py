@@ -8,6 +8,7 @@ from parmap._tuning import (
     START_COLD,
     START_THREADS,
     START_WARM,
+    TRANSPORT_ITEM,
     WAITING_BELOW,
     WORTH_FACTOR,
 )
@@ -32,15 +33,17 @@ def plan_seen(options: Options, facts: Facts) -> Plan | None:
         return None
     if facts.process_cpu > ALREADY_PARALLEL_ABOVE:
         return None
+    left = _seconds_left(facts)
+    gain = left * (1 - 1 / workers)
     if facts.gil_held < GIL_HELD_ABOVE:
         start, backend, why = START_THREADS, "thread", "the items compute and leave the GIL free"
     else:
         start, backend = (START_WARM if facts.warm else START_COLD), "process"
         why = "the items compute and hold the GIL"
-    gain = _seconds_left(facts) * (1 - 1 / workers)
+        gain -= _items_left(facts) * TRANSPORT_ITEM
     if gain < start * WORTH_FACTOR:
         return None
-    return Plan(backend, workers, f"{why}; about {_seconds_left(facts):.2g} s of work were left")
+    return Plan(backend, workers, f"{why}; about {left:.2g} s of work were left")
 
 
 def _threads_for_waiting(options: Options, facts: Facts) -> Plan | None:
@@ -56,7 +59,9 @@ def _threads_for_waiting(options: Options, facts: Facts) -> Plan | None:
 
 def _seconds_left(facts: Facts) -> float:
     """A forecast of the loop's time for the items nobody has started."""
-    each = max(facts.busy / (facts.done + 1), facts.current)
+    return _items_left(facts) * max(facts.busy / (facts.done + 1), facts.current)
+
+
+def _items_left(facts: Facts) -> int:
     # Of an input of unknown length, as much is expected to be left as was seen.
-    left = facts.left if facts.left is not None else max(1, facts.done)
-    return left * each
+    return facts.left if facts.left is not None else max(1, facts.done)

@@ -1,6 +1,8 @@
 """Calls without an engine, and an engine that does what a script says."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import copy_context
 from threading import Event
 from typing import Any
 
@@ -35,8 +37,17 @@ def make_call(items: Iterable[Any], lazy: bool = False, func: Callable[..., Any]
     """A call of ``func`` over ``items``, with the defaults of all options but those given."""
     chosen = OPTIONS._replace(**options)
     source = Source((items,))
-    task = Task(func, source.packed, chosen.return_exceptions, None, chosen.timeout)
+    task = make_task(func, keep_going=chosen.return_exceptions, initializer=chosen.initializer)
     return Call(task, source, chosen, lazy)
+
+
+def make_task(
+    func: Callable[..., Any], keep_going: bool = False, initializer: Callable[[], object] | None = None
+) -> Task:
+    """A task of a function of one item."""
+    return Task(
+        func=func, packed=False, keep_going=keep_going, initializer=initializer, timeout=None, context=copy_context()
+    )
 
 
 def await_event(event: Event) -> None:
@@ -91,7 +102,7 @@ class Engine:
         self.timeouts: list[float | None] = []
         self._places = places
         self._picks: Iterator[int] = iter(picks)
-        self._cancelled = False
+        self._limit: float = math.inf  # the items that may be started lie before it
 
     @property
     def flying(self) -> int:
@@ -99,12 +110,13 @@ class Engine:
 
     def room(self) -> bool:
         """Whether a place is free."""
-        return len(self.held) < self._places and not self._cancelled
+        return len(self.held) < self._places and self._limit > 0
 
     def submit(self, chunk: Chunk) -> None:
         """Holds a chunk."""
         assert self.room()
         assert chunk.items, "an empty chunk"
+        assert chunk.start + len(chunk.items) <= self._limit, "an item that must not start any more"
         self.held.append(chunk)
         self.started += range(chunk.start, chunk.start + len(chunk.items))
 
@@ -117,10 +129,10 @@ class Engine:
     def wake(self) -> None:
         """Nothing waits."""
 
-    def cancel(self) -> None:
-        """Starts nothing any more."""
-        self._cancelled = True
-        self.log.append("cancel")
+    def cancel(self, index: int) -> None:
+        """Starts nothing any more from ``index`` on."""
+        self._limit = index
+        self.log.append(f"cancel {index}")
 
     def close(self, grace: float) -> None:
         """Notes that it was closed."""

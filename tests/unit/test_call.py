@@ -1,6 +1,6 @@
 """What a call makes of outcomes: which items are run again, which results are handed out, which error ends it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ def take(call: Call, size: int = 4) -> list[Chunk]:
     return chunks
 
 
-def places(chunks: list[Chunk]) -> list[tuple[int, list[Any]]]:
+def places(chunks: list[Chunk]) -> list[tuple[int, Sequence[Any]]]:
     """Where chunks start and what they hold."""
     return [(chunk.start, chunk.items) for chunk in chunks]
 
@@ -103,13 +103,14 @@ def test_a_crash_with_return_exceptions() -> None:
 
 
 def test_a_crash_ends_an_eager_call() -> None:
-    """No item is started after it."""
+    """No later item is started after it; the earlier ones of its chunk are, since they may fail too."""
     call = make_call(range(10))
     (chunk, *_) = take(call, 5)
     call.settle(crash(chunk, 2))
     assert call.failed
     assert isinstance(call.failure, WorkerCrashError)
-    assert take(call) == []
+    assert call.may_fail_earlier
+    assert places(take(call)) == [(0, [0, 1])]
 
 
 def test_a_crash_in_a_lazy_call() -> None:
@@ -136,14 +137,16 @@ def test_items_that_came_back_before_the_failure(ordered: bool) -> None:
     assert take(call) == []
 
 
-def test_an_eager_call_owes_nothing_after_a_failure() -> None:
-    """Not even what comes before it."""
-    call = make_call(range(12))
-    first, second, _ = take(call)
-    call.settle(failed(second, 1, ValueError()))
+@pytest.mark.parametrize("lazy", [False, True])
+def test_after_a_failure_only_earlier_items_come_back(lazy: bool) -> None:
+    """Whether they were lost before the failure or after it."""
+    call = make_call(range(16), lazy)
+    first, second, third, fourth = take(call)
+    call.settle(lost(fourth))
+    call.settle(failed(third, 1, ValueError()))
     call.settle(lost(first))
-    assert call.over
-    assert take(call) == []
+    call.settle(failed(second, 0, ValueError("earlier")))
+    assert places(take(call)) == [(0, [0, 1, 2, 3])]
 
 
 def test_the_note_says_item_arguments_and_worker() -> None:
@@ -212,7 +215,7 @@ def test_of_two_failures_the_earlier_item_wins(lazy: bool) -> None:
     assert call.may_fail_earlier
     call.settle(failed(chunks[0], 1, early))
     assert not call.may_fail_earlier
-    assert hand_out(call) == ([0] if lazy else [0])
+    assert hand_out(call) == [0]
     assert call.failure is early
 
 
@@ -295,14 +298,15 @@ def test_a_crash_is_retried() -> None:
 
 def test_no_retry_after_the_failure() -> None:
     """A call that has failed tries nothing again."""
-    call = make_call(range(4), retries=3)
+    call = make_call(range(4), retries=1)
     first, second = take(call, 2)
-    early = ValueError("early")
-    call.failed = True
-    call.settle(failed(first, 0, early))
-    call.settle(lost(second))
+    for _ in range(2):
+        call.settle(failed(first, 0, error := ValueError()))
+        (first, *_) = take(call) or [first]
+    assert call.failure is error
+    call.settle(failed(second, 0, ValueError("late")))
     assert take(call) == []
-    assert call.failure is early
+    assert call.failure is error
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit()])

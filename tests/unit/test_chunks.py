@@ -12,6 +12,7 @@ from parmap._tuning import (
     CHUNK_GROWTH,
     CHUNK_TARGET,
     IN_FLIGHT,
+    LEAST_CHUNK,
     MAX_CHUNK,
     MAX_WINDOW,
     WINDOW_BYTES,
@@ -73,9 +74,16 @@ def test_sizes_are_at_least_one_and_grow_step_by_step(
         most = max(most, chosen * CHUNK_GROWTH)
 
 
-@given(WORKERS, st.integers(1, 1000), st.integers(1, 10**6), SECONDS, BYTES, st.none() | st.integers(0, 10**7))
+@given(
+    workers=WORKERS,
+    first=st.integers(1, 1000),
+    items=st.integers(1, 10**6),
+    seconds=SECONDS,
+    size=BYTES,
+    left=st.none() | st.integers(0, 10**7),
+)
 def test_sizes_aim_at_time_and_bytes(
-    workers: int, first: int, items: int, seconds: float, size: int, left: int | None
+    *, workers: int, first: int, items: int, seconds: float, size: int, left: int | None
 ) -> None:
     """A chunk of more than one item holds no more than the seconds and the bytes that are aimed at."""
     sizer = Sizer(None, workers, first, None)
@@ -85,14 +93,36 @@ def test_sizes_aim_at_time_and_bytes(
     assert chosen == 1 or chosen * size <= CHUNK_BYTES * 1.001
 
 
-@given(WORKERS, st.integers(0, 10**7))
-def test_sizes_shrink_towards_the_end(workers: int, left: int) -> None:
-    """Each worker has two chunks to come, at least, until single items are left."""
+@given(st.integers(2, 64), st.integers(0, 10**6), st.sampled_from([1e-5, 1e-4, 1e-2]))
+def test_sizes_shrink_towards_the_end(workers: int, left: int, seconds: float) -> None:
+    """Each worker has two chunks to come, at least, until a chunk is no longer worth a dispatch."""
     sizer = Sizer(None, workers, 32, None)
-    for _ in range(8):
-        sizer.observe(MAX_CHUNK, 1e-3, 0)
-    assert sizer.size(left) == max(1, min(MAX_CHUNK, math.ceil(left / (workers * IN_FLIGHT))))
-    assert sizer.size(None) == MAX_CHUNK
+    sizer.observe(MAX_CHUNK, MAX_CHUNK * seconds, 0)
+    share = max(math.ceil(left / (workers * IN_FLIGHT)), LEAST_CHUNK / seconds)
+    assert sizer.size(left) == max(1, int(min(CHUNK_TARGET / seconds, share)))
+    assert sizer.size(None) == max(1, int(CHUNK_TARGET / seconds))
+
+
+def test_one_worker_needs_no_end() -> None:
+    """There is nobody who would wait for it."""
+    sizer = Sizer(None, 1, 32, None)
+    sizer.observe(1000, 1000 * 1e-4, 0)
+    assert sizer.size(3) == sizer.size(None) == CHUNK_TARGET / 1e-4
+
+
+@given(st.integers(1, 1000), HISTORY)
+def test_a_bound_that_was_given(most: int, history: list[tuple[float, float, int]]) -> None:
+    """Sizes do not grow beyond it."""
+    sizer = Sizer(None, 1, 1, None, most=most)
+    for items, (_, seconds, size) in enumerate(history, 1):
+        sizer.observe(items, items * seconds, items * size)
+        assert sizer.size(None) <= most
+
+
+def test_what_is_known_of_the_function_counts_from_the_start() -> None:
+    """Items that were long the last time are dispatched one by one; short ones are not spread thin at first."""
+    assert Sizer(None, 2, 32, 100, seconds=1.0).size(100) == 1
+    assert Sizer(None, 64, 32, 100, seconds=1e-6).size(100) == 32
 
 
 @given(WORKERS, st.integers(1, 1000), LENGTHS)

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 
 from parmap._errors import SerializationError
-from parmap._records import Task
 from parmap._transport import _definitions
 from parmap._transport._definitions import dump_by_value, dump_definition
 from parmap._transport._exceptions import pack_error
@@ -26,11 +25,7 @@ from parmap._transport._pickling import split_buffers
 from parmap._transport._tasks import look_up, make_definition
 from parmap._tuning import BUFFER_LIMIT
 from tests.unit import travelling
-
-
-def task(func: Callable[..., Any], initializer: Callable[[], object] | None = None) -> Task:
-    """A task of a function."""
-    return Task(func, packed=False, keep_going=False, initializer=initializer, timeout=None)
+from tests.unit.fakes import make_task as task
 
 
 def by_value(value: Any) -> bytes:
@@ -77,7 +72,7 @@ def test_different_functions_have_different_keys() -> None:
 
 def test_an_initializer_makes_a_definition_of_its_own() -> None:
     """It must be called for every call, so no worker may take the definition for one that it knows."""
-    made = make_definition(task(travelling.by_name, travelling.initialize))
+    made = make_definition(task(travelling.by_name, initializer=travelling.initialize))
     assert made.key is None
     assert pickle.loads(made.parcel.body) == (travelling.by_name, travelling.initialize)
 
@@ -120,7 +115,7 @@ def test_functions_of_a_module_that_is_being_imported(monkeypatch: pytest.Monkey
     monkeypatch.setattr(travelling.__spec__, "_initializing", True, raising=False)
     made = make_definition(task(travelling.by_name))
     assert made.key is None
-    assert made.modules == ()
+    assert travelling.__name__ not in made.modules
     assert pickle.loads(made.parcel.body)[0](1) == 2
 
 
@@ -252,11 +247,12 @@ def test_classes_of_many_kinds() -> None:
 
     class Base(abc.ABC):
         @abc.abstractmethod
-        def name(self) -> str: ...
+        def name(self) -> str:
+            return type(self).__name__
 
     class Leaf(Base):
         def name(self) -> str:
-            return f"{super().__class__.__name__} {Colour.RED.name}"
+            return f"{super().name()} {Colour.RED.name}"
 
     assert travel(Colour.RED) is Colour.RED
     assert travel(Leaf)().name() == "Leaf RED"
@@ -342,8 +338,8 @@ def test_a_method_of_an_object_with_a_lock() -> None:
 
 def test_a_partial_with_a_lock() -> None:
     """By position or by name."""
-    assert "func.args[0]: TypeError" in refusal(functools.partial(travelling.by_name, threading.Lock())).reason
-    assert "func.keywords['item']" in refusal(functools.partial(travelling.by_name, item=threading.Lock())).reason
+    assert "func.args[0]: TypeError" in refusal(functools.partial(print, threading.Lock())).reason
+    assert "func.keywords['item']" in refusal(functools.partial(dict, item=threading.Lock())).reason
 
 
 def test_an_open_file_is_refused(tmp_path: Path) -> None:
@@ -375,6 +371,6 @@ def test_an_initializer_that_cannot_travel_is_named() -> None:
     """The message does not blame the function."""
     lock = threading.Lock()
     with pytest.raises(SerializationError) as caught:
-        make_definition(task(travelling.by_name, lambda: lock))
+        make_definition(task(travelling.by_name, initializer=lambda: lock))
     assert "<closure 'lock'>" in caught.value.reason
     assert "initializer" in str(caught.value)

@@ -52,7 +52,7 @@ def test_unordered_results_are_complete(length: int, count: int, picks: list[int
     ordered=st.booleans(),
 )
 def test_the_window_is_never_exceeded(
-    length: int, buffersize: int | None, size: int | None, count: int, picks: list[int], ordered: bool
+    *, length: int, buffersize: int | None, size: int | None, count: int, picks: list[int], ordered: bool
 ) -> None:
     """Whenever an item is drawn, no more than the window are drawn and not handed out, and nothing gets stuck."""
     sizer = Sizer(size, 2, 1, None)
@@ -96,7 +96,7 @@ def test_an_eager_call_stops_at_the_error() -> None:
     engine = Engine(fail_at(3, error))
     run(call, engine)
     assert call.failure is error
-    assert engine.log == ["cancel", "close"]
+    assert engine.log == ["cancel 4", "close"]
     assert max(engine.started) < 6  # what was flying when it failed
 
 
@@ -137,7 +137,25 @@ def test_earlier_items_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     run(call, engine)
     assert call.failure is error
     assert len(waits) <= 1
-    assert engine.log == ["cancel", "close"]
+    assert engine.log == ["cancel 3", "close"]
+
+
+def test_earlier_items_that_come_back_are_run() -> None:
+    """What a worker gave back may fail too, so it is run before the error comes out."""
+    late, early = ValueError("late"), KeyError("early")
+    script = [lost]
+    engine = Engine(places=3, picks=[1])
+
+    def answer(chunk: Chunk) -> list[Outcome]:
+        if chunk.start == 0 and script:
+            return [script.pop()(chunk)]
+        return [failed(chunk, 0, early if chunk.start == 0 else late)]
+
+    engine.answer = answer
+    call = make_call(range(10))
+    run(call, engine)
+    assert call.failure is early
+    assert engine.started == [0, 1, 2, 3, 4, 5, 0, 1]
 
 
 def test_outcomes_may_come_late() -> None:
@@ -194,7 +212,7 @@ def test_broken_elsewhere(lazy: bool) -> None:
     assert driver.broken == Broken(error, elsewhere=True)
     assert results == [0, -1, -2, -3]
     assert not call.over
-    assert engine.log == ["cancel", "close"]
+    assert engine.log == ["cancel 0", "close"]
     assert engine.flying == 0
     assert results + run(call, Engine()) == [-n for n in range(20)]
     assert call.failure is None

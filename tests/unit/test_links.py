@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parmap._transport import _links
+from parmap._transport import _memory
 from parmap._transport._links import Frame, Link, Payload, pack, pair
 from parmap._transport._messages import Hello, Start, Work
 from parmap._tuning import BUFFER_ALIGN, FRAME_LIMIT
@@ -279,7 +279,7 @@ def test_a_parcel_outlives_its_origin(ends: tuple[Link, Link]) -> None:
 def test_packing_that_fails_leaves_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is full, say: the descriptor is closed again."""
     opened: list[int] = []
-    create = _links._memory.create
+    create = _memory.create
 
     def noting(size: int) -> int:
         opened.append(create(size))
@@ -288,8 +288,8 @@ def test_packing_that_fails_leaves_no_file(monkeypatch: pytest.MonkeyPatch) -> N
     def full(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(_links._memory, "create", noting)
-    monkeypatch.setattr(_links._memory, "write", full)
+    monkeypatch.setattr(_memory, "create", noting)
+    monkeypatch.setattr(_memory, "write", full)
     with pytest.raises(OSError, match="no space"):
         pack(Payload(b"x" * 100_000, []))
     assert len(opened) == 1
@@ -305,7 +305,7 @@ def test_a_mapping_that_fails_leaves_no_descriptor(ends: tuple[Link, Link], monk
         seen.append(descriptor)
         raise OSError("cannot map")
 
-    monkeypatch.setattr(_links._memory, "map_private", fail)
+    monkeypatch.setattr(_memory, "map_private", fail)
     parcel = pack(Payload(b"x" * 100_000, []))
     ours.send(Hello(1), parcel)
     parcel.close()

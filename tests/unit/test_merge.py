@@ -1,5 +1,6 @@
 """Order out of any disorder."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ def runs(draw: st.DrawFn) -> list[tuple[int, list[int]]]:
     """An input cut into runs, in some order of completion."""
     length = draw(st.integers(0, 60))
     cuts = sorted(draw(st.sets(st.integers(1, max(1, length - 1)), max_size=12)) | {0, length})
-    cut = [(start, list(range(start, stop))) for start, stop in zip(cuts, cuts[1:], strict=False)]
+    cut = [(start, list(range(start, stop))) for start, stop in itertools.pairwise(cuts)]
     return list(draw(st.permutations(cut)))
 
 

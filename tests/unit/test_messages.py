@@ -39,7 +39,9 @@ ERRORS: list[Exception] = [
 
 def test_no_error_is_missing_here() -> None:
     """Every class of the module is in the list above."""
-    classes = {each for each in vars(_errors).values() if isinstance(each, type) and each.__module__ == _errors.__name__}
+    classes = {
+        each for each in vars(_errors).values() if isinstance(each, type) and each.__module__ == _errors.__name__
+    }
     public = {each for each in vars(_errors).values() if isinstance(each, type) and issubclass(each, BaseException)}
     assert classes | public == {type(error) for error in ERRORS}
 
@@ -82,7 +84,7 @@ def test_a_timeout_is_no_failed_system_call() -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (WorkerCrashError(3, "'x'", -9), ["item 3 ('x')", "SIGKILL", "out-of-memory", "retries=1"]),
+        (WorkerCrashError(3, "'x'", -9), ["item 3 ('x')", "SIGKILL", "out-of-memory", "return_exceptions=True"]),
         (WorkerCrashError(3, "'x'", -11), ["SIGSEGV", "C code"]),
         (WorkerCrashError(3, "'x'", -6), ["SIGABRT", "abort()"]),
         (WorkerCrashError(3, "'x'", -15), ["SIGTERM", "signal from outside"]),

@@ -165,7 +165,7 @@ def uses_global() -> Any:
         (lambda: functools.partial(print, 1, lock()), "x.args[1]"),
         (lambda: functools.partial(print, end=lock()), "x.keywords['end']"),
         (lambda: closure(lock()), "x.<closure 'tool'>"),
-        (lambda: (lambda tool=lock(): tool), "x.<default 0>"),  # noqa: B008
+        (lambda: lambda tool=lock(): tool, "x.<default 0>"),  # noqa: B008
         (lambda: type("Local", (), {"tool": lock()}), "x.tool"),
         (lambda: (item for item in "ab"), "x"),
     ],

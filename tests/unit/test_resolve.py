@@ -53,7 +53,7 @@ SOURCES = list(itertools.product([False, True], repeat=3))
     ],
 )
 def test_who_wins(
-    explicit: bool, block: bool, environment: bool, name: str, variable: str, texts: str, values: tuple[Any, ...]
+    *, explicit: bool, block: bool, environment: bool, name: str, variable: str, texts: str, values: tuple[Any, ...]
 ) -> None:
     """The first of those who said something, in the order of the title."""
     said = (explicit, block, environment, True)

@@ -1,0 +1,256 @@
+"""The meter with clocks that a script turns: what it makes of every kind of item."""
+
+import os
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parmap import _observe
+from parmap._observe import Meter, Signals, eager_switching, why_no_processes
+from parmap._tuning import KNOCK_PAUSE
+
+CLOCK = 77  # stands for the thread's
+NO_THREAD = -1  # has no entry in /proc
+
+
+@dataclass
+class Clocks:
+    """What the clocks show, in seconds."""
+
+    wall: float = 1000.0
+    cpu: float = 500.0
+    process: float = 800.0
+    queued: float = 20.0
+    ended: bool = False  # the thread, and its clock with it
+
+    def pass_time(self, wall: float, cpu: float = 0.0, process: float = 0.0, queued: float = 0.0) -> None:
+        """Turns them all."""
+        self.wall += wall
+        self.cpu += cpu
+        self.process += process
+        self.queued += queued
+
+    def of_thread(self, clock: int) -> float:
+        """The thread's CPU clock."""
+        assert clock == CLOCK
+        if self.ended:
+            raise OSError(22, "Invalid argument")
+        return self.cpu
+
+    def schedstat(self, descriptor: int, size: int, offset: int) -> bytes:
+        """The kernel's file."""
+        if self.ended:
+            raise ProcessLookupError(3, "No such process")
+        return b"%d %d 9\n" % (self.cpu * 1e9, self.queued * 1e9)
+
+
+class Stop:
+    """A lock that is waited for: the clocks go on meanwhile."""
+
+    def __init__(self, clocks: Clocks, late: float, released: bool = False) -> None:
+        self.clocks = clocks
+        self.late = late
+        self.released = released
+
+    def acquire(self, timeout: float) -> bool:
+        """Times out, some time too late."""
+        self.clocks.pass_time(timeout + self.late)
+        return self.released
+
+
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
+    """Clocks in the place of the real ones."""
+    found = Clocks()
+    fake: Any = type("time", (), {})
+    fake.perf_counter = lambda: found.wall
+    fake.process_time = lambda: found.process
+    fake.clock_gettime = found.of_thread
+    monkeypatch.setattr(_observe, "time", fake)
+    return found
+
+
+@pytest.fixture
+def meter(clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> Meter:
+    """A meter whose kernel tells how long the thread waited for a core."""
+    found = Meter(CLOCK, NO_THREAD)
+    monkeypatch.setattr(os, "pread", clocks.schedstat)
+    found._schedstat = 1 << 20  # no descriptor: the test never closes it
+    found.begin()
+    return found
+
+
+def near(found: Signals, waiting: float, gil_held: float, process_cpu: float) -> bool:
+    """Whether signals are as expected, up to rounding."""
+    return list(found) == pytest.approx([waiting, gil_held, process_cpu], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "queued", "process", "late", "expected"),
+    [
+        (0.020, 0.0, 0.020, 0.016, (0.0, 0.8, 1.0)),  # pure Python
+        (0.020, 0.0, 0.020, 0.0, (0.0, 0.0, 1.0)),  # C code without the GIL
+        (0.020, 0.0, 0.080, 0.0, (0.0, 0.0, 4.0)),  # the same on four cores
+        (0.0, 0.0, 0.0, 0.0, (1.0, 0.0, 0.0)),  # a sleep
+        (0.005, 0.0, 0.005, 0.0, (0.75, 0.0, 0.25)),  # a request and what is made of its answer
+        (0.010, 0.010, 0.010, 0.016, (0.0, 0.8, 0.5)),  # pure Python beside busy neighbours: no waiting
+    ],
+)
+def test_what_items_look_like(
+    *,
+    meter: Meter,
+    clocks: Clocks,
+    cpu: float,
+    queued: float,
+    process: float,
+    late: float,
+    expected: tuple[float, float, float],
+) -> None:
+    """One row for each kind, in a window of 20 ms."""
+    stop: Any = Stop(clocks, late)
+    assert not meter.knock(stop)
+    clocks.pass_time(0.020 - KNOCK_PAUSE - late, cpu, process, queued)
+    assert near(meter.end(), *expected)
+
+
+def test_windows_are_apart(meter: Meter, clocks: Clocks) -> None:
+    """What happened before a window does not count in it."""
+    late: Any = Stop(clocks, 0.010)
+    meter.knock(late)
+    clocks.pass_time(0.010, 0.020, 0.020)
+    assert meter.end().waiting < 0.1
+    clocks.pass_time(5.0)
+    meter.begin()
+    clocks.pass_time(0.020)
+    assert near(meter.end(), 1.0, 0.0, 0.0)
+
+
+def test_knocks_add_up(meter: Meter, clocks: Clocks) -> None:
+    """Only what is late counts, not the pause itself; one that came early counts nothing."""
+    for late in (0.004, 0.0, -0.0005, 0.006):
+        stop: Any = Stop(clocks, late)
+        assert not meter.knock(stop)
+    clocks.pass_time(0.020 - 4 * KNOCK_PAUSE - 0.0095)
+    assert meter.end().gil_held == pytest.approx(0.5)
+
+
+def test_a_stop_ends_the_knocking(meter: Meter, clocks: Clocks) -> None:
+    """And is told."""
+    stop: Any = Stop(clocks, 0.0, released=True)
+    assert meter.knock(stop)
+
+
+@pytest.mark.usefixtures("clocks")
+def test_without_a_clock_of_the_thread() -> None:
+    """As for computing work that holds the GIL; the process still tells whether it is parallel already."""
+    meter = Meter(None, NO_THREAD)
+    meter.begin()
+    assert meter.end()[:2] == (0.0, 1.0)
+
+
+def test_without_the_kernels_file(clocks: Clocks) -> None:
+    """Waiting for a core then looks like waiting."""
+    meter = Meter(CLOCK, NO_THREAD)
+    meter.begin()
+    clocks.pass_time(0.020, 0.010, 0.010, 0.010)
+    assert near(meter.end(), 0.5, 0.0, 0.5)
+    meter.close()
+
+
+STEP = st.floats(0, 10)
+
+
+@given(wall=STEP, cpu=STEP, process=STEP, queued=STEP, late=st.floats(0, 1), ends=st.booleans())
+def test_shares_are_shares(*, wall: float, cpu: float, process: float, queued: float, late: float, ends: bool) -> None:
+    """Between 0 and 1 whatever the clocks show: they differ in resolution, and a thread may end with its clock."""
+    with pytest.MonkeyPatch.context() as patch:
+        clocks = Clocks()
+        fake: Any = type("time", (), {})
+        fake.perf_counter = lambda: clocks.wall
+        fake.process_time = lambda: clocks.process
+        fake.clock_gettime = clocks.of_thread
+        patch.setattr(_observe, "time", fake)
+        meter = Meter(CLOCK, NO_THREAD)
+        patch.setattr(os, "pread", clocks.schedstat)
+        meter._schedstat = 1 << 20
+        meter.begin()
+        stop: Any = Stop(clocks, late)
+        meter.knock(stop)
+        clocks.pass_time(wall, cpu, process, queued)
+        clocks.ended = ends
+        found = meter.end()
+    assert 0 <= found.waiting <= 1
+    assert 0 <= found.gil_held <= 1
+    assert found.process_cpu >= 0
+
+
+def test_the_real_thing() -> None:
+    """The meter reads this very thread, and gives its descriptor back, twice without harm."""
+    meter = Meter(_observe.thread_clock(), threading.get_native_id())
+    meter.begin()
+    end = time.thread_time() + 0.003
+    while time.thread_time() < end:
+        pass
+    found = meter.end()
+    assert found.waiting < 0.9
+    assert found.process_cpu > 0
+    meter.close()
+    meter.close()
+
+
+# --- the switch interval ---
+
+
+def test_switching_is_restored_after_the_last() -> None:
+    """However calls of several threads overlap."""
+    before = sys.getswitchinterval()
+    first, second = eager_switching(), eager_switching()
+    first.__enter__()
+    assert sys.getswitchinterval() < before
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert sys.getswitchinterval() < before
+    second.__exit__(None, None, None)
+    assert sys.getswitchinterval() == before
+
+
+def test_switching_leaves_the_users_choice_alone() -> None:
+    """One that is shorter stays; one that is set meanwhile is kept."""
+    before = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(1e-6)
+        with eager_switching():
+            assert sys.getswitchinterval() == pytest.approx(1e-6)
+        assert sys.getswitchinterval() == pytest.approx(1e-6)
+        sys.setswitchinterval(before)
+        with eager_switching():
+            sys.setswitchinterval(0.25)
+        assert sys.getswitchinterval() == 0.25
+    finally:
+        sys.setswitchinterval(before)
+
+
+# --- what this machine can do ---
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [("frozen", True, "frozen executable"), ("executable", "", "sys.executable is empty")],
+)
+def test_why_there_are_no_processes(monkeypatch: pytest.MonkeyPatch, name: str, value: object, words: str) -> None:
+    """In words, for the warning."""
+    assert why_no_processes() is None
+    monkeypatch.setattr(sys, name, value, raising=False)
+    assert words in str(why_no_processes())
+
+
+def test_no_processes_on_this_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The platform is named."""
+    monkeypatch.delattr(os, "posix_spawn")
+    assert sys.platform in str(why_no_processes())
