@@ -12,6 +12,7 @@ every error survives pickling with type, text and fields.
 
 import reprlib
 import signal
+from typing import Any
 
 from parmap._records import Failure
 from parmap._tuning import REPR_LIMIT
@@ -37,9 +38,17 @@ def show_arguments(item: object, packed: bool) -> str:
     return shorten(item)
 
 
+def add_note(error: BaseException, note: str) -> None:
+    """Adds a note to an error of the user's, if its class allows notes."""
+    try:
+        error.add_note(note)
+    except (AttributeError, TypeError):  # a frozen dataclass, or notes that are no list
+        return
+
+
 def note_item(failure: Failure, arguments: str) -> None:
     """Adds the note that says which item failed, and where it ran."""
-    failure.error.add_note(f"parmap: item {failure.at} ({arguments}) in {failure.worker}")
+    add_note(failure.error, f"parmap: item {failure.at} ({arguments}) in {failure.worker}")
 
 
 def describe_exit(exitcode: int | None) -> str:
@@ -110,10 +119,14 @@ class ItemTimeoutError(ParmapError, TimeoutError):
     """
 
     def __init__(self, index: int, arguments: str, timeout: float) -> None:
-        super().__init__(index, arguments, timeout)
+        super().__init__(arguments)  # an OSError takes several for an error number and more
+        self.args = (index, arguments, timeout)
         self.index = index
         self.arguments = arguments
         self.timeout = timeout
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.index, self.arguments, self.timeout), vars(self)
 
     def __str__(self) -> str:
         return f"item {self.index} ({self.arguments}) took longer than timeout={self.timeout:g} seconds"

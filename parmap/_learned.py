@@ -7,6 +7,7 @@ from any thread.
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
 
 from parmap._tuning import LEARNED_FUNCTIONS
@@ -21,20 +22,13 @@ class Learned:
 
     def recall(self, func: Callable[..., Any]) -> float:
         """Seconds that an item of ``func`` took the last time; 0.0: not known."""
-        try:
-            return self._seconds.get(_key(func), 0.0)
-        except TypeError:  # a callable that cannot be hashed
-            return 0.0
+        return self._seconds.get(_key(func), 0.0)
 
     def remember(self, func: Callable[..., Any], seconds: float) -> None:
         """Notes what an item of ``func`` takes; 0.0, that nothing was seen, is not noted."""
         if not seconds:
             return
         key = _key(func)
-        try:
-            hash(key)
-        except TypeError:
-            return
         with self._lock:
             self._seconds[key] = seconds
             self._seconds.move_to_end(key)
@@ -43,8 +37,22 @@ class Learned:
 
 
 def _key(func: Callable[..., Any]) -> object:
+    """What is the same for a function in its next call, and keeps nothing of the user's alive but code."""
     # A lambda or a local function is made anew for each call, but not its code.
-    return getattr(func, "__code__", None) or (func if isinstance(func, type(len) | type) else type(func))
+    code = _code(func)
+    return code if code is not None else (type(func).__qualname__, getattr(type(func), "__module__", ""), _name(func))
+
+
+def _code(func: object) -> CodeType | None:
+    """The code of a function or method; ``None`` for other callables."""
+    if isinstance(func, MethodType):
+        func = func.__func__
+    return func.__code__ if isinstance(func, FunctionType) else None
+
+
+def _name(func: object) -> str:
+    named = isinstance(func, BuiltinFunctionType | type)
+    return f"{func.__module__}.{func.__qualname__}" if named else ""  # type: ignore[attr-defined]
 
 
 learned = Learned()

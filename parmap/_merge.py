@@ -74,7 +74,8 @@ class AsCompleted:
 
     def fail(self, index: int, error: BaseException) -> None:
         """Says that an item has no result but ends the call."""
-        self.failure = self.failure or error
+        if self.failure is None:
+            self.failure = error
 
     def take(self) -> list[Any]:
         """The results that came since the last time."""

@@ -75,7 +75,7 @@ class Meter:
         if self._clock is None:
             return Signals(0.0, 1.0, process)
         busy = (now.cpu - begin.cpu) + (now.queued - begin.queued)
-        return Signals(max(0.0, 1 - busy / wall), min(1.0, self._late / wall), process)
+        return Signals(min(1.0, max(0.0, 1 - busy / wall)), min(1.0, self._late / wall), process)
 
     def close(self) -> None:
         """Gives the descriptor back."""

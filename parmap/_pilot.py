@@ -98,7 +98,8 @@ class _Watch:
         self._serial = serial
         self._driver: Driver | None = None
         self._offer: Plan | None = None  # what the watch would do, for the caller to do if it comes soon
-        self._error: Exception | None = None
+        self._error: Exception | None = None  # why the engine could not be opened
+        self._fatal: BaseException | None = None  # why the engine could not be driven: results are lost
         self._stop = threading.Lock()  # held until the watch is to stop
         self._ended = threading.Lock()  # held until the watch has ended
         self._lock = threading.Lock()  # guards the next one against a stop at the same time
@@ -151,6 +152,9 @@ class _Watch:
     def stop(self) -> Driver | None:
         """Ends the watch and takes its engine over, if there is one."""
         self._end()
+        if self._fatal is not None:
+            self.abort()
+            raise self._fatal
         if self._error is not None:
             self.warn(self._error)
         if self._driver is not None:
@@ -191,6 +195,8 @@ class _Watch:
                 self._open(plan)
                 if self._driver is not None:
                     self._feed(self._driver)
+        except BaseException as error:
+            self._fatal = error
         finally:
             self._ended.release()
 
@@ -205,9 +211,8 @@ class _Watch:
         return not self._acting
 
     def _give_back(self) -> None:
-        rest = self._serial.give_back()
-        if rest is not None:
-            self._call.run_again(rest)
+        """Takes the items that the caller has not started away from it, to be given to anyone."""
+        self._call.take_back(self._serial.give_back)
 
     def _look(self, meter: Meter) -> Plan | None:
         """Watches until there is a plan, or until the caller has no more use of one."""

@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -80,10 +80,15 @@ class Call:
                 self._running.add(drawn.start)
             return drawn
 
-    def run_again(self, chunk: Chunk) -> None:
-        """Takes items back that were not run."""
+    def take_back(self, give_back: Callable[[], Chunk | None]) -> None:
+        """Takes the items back that an engine has not started.
+
+        In one step: who runs the others cannot settle them, and find that the call is over, before these are here.
+        """
         with self._lock:
-            self._again.append(chunk)
+            chunk = give_back()
+            if chunk is not None:
+                self._again.append(chunk)
 
     def settle(self, outcome: Done | Lost) -> None:
         """Notes what became of a chunk."""
@@ -128,7 +133,7 @@ class Call:
         begin = 0
         for failure in outcome.failures:
             position = failure.at - chunk.start
-            if self._retry(chunk, position):
+            if isinstance(failure.error, Exception) and self._retry(chunk, position):
                 self._merge.add(chunk.start + begin, values[begin:position])
                 begin = position + 1
                 continue

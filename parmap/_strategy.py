@@ -41,13 +41,13 @@ def plan_seen(options: Options, facts: Facts) -> Plan | None:
         start, backend = (START_WARM if facts.warm else START_COLD), "process"
         why = "the items compute and hold the GIL"
         gain -= _items_left(facts) * TRANSPORT_ITEM
-    if gain < start * WORTH_FACTOR:
+    if gain <= start * WORTH_FACTOR:
         return None
     return Plan(backend, workers, f"{why}; about {left:.2g} s of work were left")
 
 
 def _threads_for_waiting(options: Options, facts: Facts) -> Plan | None:
-    if _seconds_left(facts) * facts.waiting < START_THREADS * WORTH_FACTOR:
+    if _seconds_left(facts) * facts.waiting <= START_THREADS * WORTH_FACTOR:
         return None
     # While one item waits, the others may compute: 1 / (share of computing) items keep one core busy.
     computing = max(1 - facts.waiting, 1 / MAX_THREADS)

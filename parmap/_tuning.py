@@ -152,6 +152,9 @@ QUOTA_LIFE: Final = 10.0
 
 # --- words ---
 
+# How many exceptions travel together: one, and those that it came from (count).
+CHAIN_LIMIT: Final = 50
+
 # How many steps down into an object the search for what cannot be pickled goes (count).
 EXPLAIN_DEPTH: Final = 8
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Protocol
 
+from parmap._errors import add_note
 from parmap._records import Chunk, Done, Failure, Task
 from parmap._tuning import BLOCK_TARGET
 
@@ -29,7 +30,7 @@ def initialize(task: Task, worker: str) -> None:
         try:
             task.initializer()
         except BaseException as error:
-            error.add_note(f"parmap: this is an error of the initializer, in {worker}")
+            add_note(error, f"parmap: this is an error of the initializer, in {worker}")
             raise
 
 

@@ -10,6 +10,7 @@ file is refused instead of read, and a class that came from the caller goes back
 
 import functools
 import io
+import os
 import sys
 import types
 from collections import ChainMap
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from enum import Enum
 from itertools import count
 from pickle import PickleBuffer
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import cloudpickle
@@ -25,30 +26,38 @@ import cloudpickle
 from parmap._transport._links import Payload
 
 _numbers = count()
-# Classes that were sent by value from here, and those that came here, with the number they were sent under.
-_sent: WeakValueDictionary[int, type] = WeakValueDictionary()
-_sent_numbers: WeakKeyDictionary[type, int] = WeakKeyDictionary()
-_came: WeakKeyDictionary[type, int] = WeakKeyDictionary()
+# The classes that were sent from here by value, and those that came here from the caller, by the tag that they were
+# sent under. A tag holds the process that gave it, so that no two processes give the same.
+_Tag: TypeAlias = tuple[int, int]
+_tagged: WeakValueDictionary[_Tag, type] = WeakValueDictionary()
+_sent: WeakKeyDictionary[type, _Tag] = WeakKeyDictionary()
+_came: WeakKeyDictionary[type, _Tag] = WeakKeyDictionary()
 
 _single_dispatch_code = cast(types.FunctionType, functools.singledispatch(lambda _: None)).__code__
 
 
-def dump_by_value(value: Any, in_band: Callable[[PickleBuffer], bool], buffers: list[memoryview]) -> Payload:
-    """Pickles a value, by value what plain pickle refuses. ``in_band`` fills ``buffers`` as it goes."""
-    return Payload(_pickler(value, in_band)[0], buffers)
+def dump_by_value(
+    value: Any, in_band: Callable[[PickleBuffer], bool], buffers: list[memoryview], *, back: bool
+) -> Payload:
+    """Pickles a value, by value what plain pickle refuses. ``in_band`` fills ``buffers`` as it goes.
+
+    ``back`` says that it goes to the process where this one's definitions come from, so that classes which came from
+    there are named, not sent.
+    """
+    return Payload(_pickle(value, in_band, back)[0], buffers)
 
 
 def dump_definition(
     value: Any, in_band: Callable[[PickleBuffer], bool], buffers: list[memoryview]
 ) -> tuple[Payload, set[str]]:
     """As `dump_by_value`, and the names of the modules that the value needs."""
-    body, modules = _pickler(value, in_band)
+    body, modules = _pickle(value, in_band, back=False)
     return Payload(body, buffers), modules
 
 
-def _pickler(value: Any, in_band: Callable[[PickleBuffer], bool]) -> tuple[bytes, set[str]]:
+def _pickle(value: Any, in_band: Callable[[PickleBuffer], bool], back: bool) -> tuple[bytes, set[str]]:
     file = io.BytesIO()
-    pickler = _Pickler(file, in_band)
+    pickler = _Pickler(file, in_band, back)
     pickler.dump(value)
     return file.getvalue(), pickler.modules
 
@@ -70,8 +79,9 @@ def _main_namespace() -> dict[str, Any]:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
-    def __init__(self, file: io.BytesIO, in_band: Callable[[PickleBuffer], bool]) -> None:
+    def __init__(self, file: io.BytesIO, in_band: Callable[[PickleBuffer], bool], back: bool) -> None:
         super().__init__(file, protocol=5, buffer_callback=in_band)
+        self._back = back
         self.modules: set[str] = set()
         self.globals_ref[id(_main_namespace())] = _MainNamespace()
 
@@ -81,8 +91,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
             self.modules.add(obj.__name__)
         elif kind is types.FunctionType and obj.__code__ is _single_dispatch_code and not _importable(obj):
             return _reduce_single_dispatch(obj)
-        elif isinstance(obj, type) and obj in _came:
-            return _find_sent, (_came[obj],)
+        elif self._back and isinstance(obj, type) and obj in _came:
+            return _find_tagged, _came[obj]
         if isinstance(obj, type | types.FunctionType) and is_being_imported(obj.__module__):
             return self._reduce_by_value(obj)
         reduced = super().reducer_override(obj)
@@ -117,8 +127,8 @@ def _importable(obj: Any) -> bool:
 
 def _tag_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     """Lets the receiver of a class remember where it came from, so that it can come back as itself."""
-    number = _sent_numbers.setdefault(cls, next(_numbers))
-    _sent[number] = cls
+    tag = _sent.setdefault(cls, (os.getpid(), next(_numbers)))
+    _tagged[tag] = cls
     make, arguments, state, items, pairs, set_state = reduced
     slots = vars(cls).get("__slots__")
     plain = not issubclass(cls, tuple | Enum)  # those are made in other ways
@@ -126,18 +136,19 @@ def _tag_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
         # cloudpickle makes classes with slots as if they had none; their instances then have another state.
         constructor, name, bases, keywords, *others = arguments
         arguments = (constructor, name, bases, {**keywords, "__slots__": slots}, *others)
-    return make, arguments, (number, set_state, state), items, pairs, _set_class_state
+    return make, arguments, (tag, set_state, state), items, pairs, _set_class_state
 
 
-def _set_class_state(cls: type, tagged: tuple[int, Callable[[type, Any], Any], Any]) -> type:
-    number, set_state, state = tagged
-    _came[cls] = number
+def _set_class_state(cls: type, tagged: tuple[_Tag, Callable[[type, Any], Any], Any]) -> type:
+    tag, set_state, state = tagged
+    _came[cls] = tag
+    _tagged[tag] = cls
     set_state(cls, state)
     return cls
 
 
-def _find_sent(number: int) -> type:
-    return _sent[number]
+def _find_tagged(process: int, number: int) -> type:
+    return _tagged[process, number]
 
 
 def _reduce_single_dispatch(wrapper: Any) -> tuple[Any, ...]:

@@ -8,58 +8,80 @@ import pickle
 import traceback
 from types import TracebackType
 
-from parmap._errors import SerializationError
-from parmap._transport._messages import PackedError
-from parmap._transport._pickling import dump
+from parmap._errors import SerializationError, add_note
+from parmap._transport._messages import PackedError, PackedErrors
+from parmap._tuning import CHAIN_LIMIT
 
 _PACKAGE = __name__.partition(".")[0]
 
 
-def pack_error(error: BaseException, seen: frozenset[int] = frozenset()) -> PackedError:
-    """Takes an exception and those that it came from apart. Never raises."""
-    seen |= {id(error)}
-    cause, context = error.__cause__, error.__context__
+def pack_error(error: BaseException) -> PackedErrors:
+    """Takes an exception and those that it came from apart, the nearest ones first. Never raises."""
+    found = [error]
+    for each in found:  # which grows
+        near = (each.__cause__, each.__context__)
+        found += [one for one in near if one is not None and not _place(one, found)][: CHAIN_LIMIT - len(found)]
+    return tuple(_pack_one(each, found) for each in found)
+
+
+def _pack_one(error: BaseException, found: list[BaseException]) -> PackedError:
     return PackedError(
         _pickle_checked(error),
         type(error).__qualname__,
         _text(error),
         _trace(error),
-        tuple(map(str, getattr(error, "__notes__", ()))),
-        pack_error(cause, seen) if cause is not None and id(cause) not in seen else None,
-        pack_error(context, seen) if context is not None and id(context) not in seen | {id(cause)} else None,
+        _notes(error),
+        _place(error.__cause__, found),
+        _place(error.__context__, found),
         error.__suppress_context__,
     )
 
 
-def unpack_error(packed: PackedError, what: str) -> BaseException:
+def _place(error: BaseException | None, found: list[BaseException]) -> int:
+    """Where an exception is among those found; 0: it is not, or it is the first, which none comes from."""
+    return next((place for place, each in enumerate(found) if each is error), 0)
+
+
+def unpack_error(packed: PackedErrors, what: str) -> BaseException:
     """Rebuilds an exception; ``what`` it was, e.g. "the error of item 3", is told when it could not travel."""
-    error = _load(packed)
-    if error is None:
-        reason = f"{packed.type_name}: {packed.text}\n{packed.traceback}"
-        error = SerializationError(what, reason)
-    if not getattr(error, "__notes__", ()):
-        for note in packed.notes:
-            error.add_note(note)
-    error.__cause__ = unpack_error(packed.cause, "its cause") if packed.cause else None
-    error.__context__ = unpack_error(packed.context, "its context") if packed.context else error.__cause__
-    error.__suppress_context__ = packed.suppress_context
-    return error
+    found = [_load(each) or _in_words(each, what) for each in packed]
+    for each, error in zip(packed, found, strict=True):
+        if not _notes(error):
+            for note in each.notes:
+                add_note(error, note)
+        error.__cause__ = found[each.cause] if each.cause else None
+        error.__context__ = found[each.context] if each.context else None
+        error.__suppress_context__ = each.suppress_context
+    return found[0]
+
+
+def _in_words(packed: PackedError, what: str) -> BaseException:
+    return SerializationError(what, f"{packed.type_name}: {packed.text}\n{packed.traceback}")
+
+
+def _notes(error: BaseException) -> tuple[str, ...]:
+    notes = getattr(error, "__notes__", ())
+    return tuple(map(str, notes)) if isinstance(notes, list | tuple) else ()
+
+
+def _pickle_checked(error: BaseException) -> bytes | None:
+    """The pickle of an exception that can be rebuilt from it, large arrays and all."""
+    try:
+        try:
+            pickled = pickle.dumps(error, 5)
+        except Exception:
+            from parmap._transport._definitions import dump_by_value
+
+            pickled = bytes(dump_by_value(error, lambda _: True, [], back=True).body)
+        return pickled if type(pickle.loads(pickled)) is type(error) else None
+    except Exception:
+        return None
 
 
 def _trace(error: BaseException) -> str:
     """The traceback as text, without the notes, which travel by themselves."""
     lines = traceback.format_tb(_user_part(error.__traceback__))
     return "".join(lines) + f"{type(error).__qualname__}: {_text(error)}"
-
-
-def _pickle_checked(error: BaseException) -> bytes | None:
-    try:
-        payload = dump(error)
-        pickled = bytes(payload.body)
-        rebuilt = pickle.loads(pickled, buffers=payload.buffers)
-    except Exception:
-        return None
-    return pickled if type(rebuilt) is type(error) and not payload.buffers else None
 
 
 def _load(packed: PackedError) -> BaseException | None:

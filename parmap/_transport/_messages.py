@@ -5,7 +5,7 @@ is dropped. A payload is what goes with a message besides (see `_links`).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 
 class Setting(NamedTuple):
@@ -112,7 +112,7 @@ class Undefined(NamedTuple):
 
     call: int
     reason: str
-    error: "PackedError | None"
+    error: "PackedErrors | None"
 
 
 class PackedError(NamedTuple):
@@ -123,13 +123,17 @@ class PackedError(NamedTuple):
     text: str
     traceback: str
     notes: Sequence[str]
-    cause: "PackedError | None"
-    context: "PackedError | None"
+    cause: int  # its place in the tuple that it is part of; 0: there is none
+    context: int  # likewise
     suppress_context: bool
+
+
+# An exception and those that it came from: itself first.
+PackedErrors: TypeAlias = tuple[PackedError, ...]
 
 
 class PackedFailure(NamedTuple):
     """The failure of the item at ``position`` of a chunk."""
 
     position: int
-    error: PackedError
+    error: PackedErrors

@@ -16,8 +16,12 @@ from parmap._transport._links import Payload
 from parmap._tuning import BUFFER_LIMIT, EXPLAIN_DEPTH
 
 
-def dump(value: Any) -> Payload:
+def dump(value: Any, *, back: bool = False) -> Payload:
     """Pickles a value; its large buffers stay where they are and are listed beside the pickle.
+
+    Args:
+        value: What to pickle.
+        back: Whether it goes to the process where this one's definitions come from.
 
     Raises:
         Exception: Whatever the objects' own reducers raise.
@@ -29,7 +33,7 @@ def dump(value: Any) -> Payload:
         buffers.clear()
         from parmap._transport._definitions import dump_by_value
 
-        return dump_by_value(value, in_band, buffers)
+        return dump_by_value(value, in_band, buffers, back=back)
 
 
 def split_buffers() -> tuple[Callable[[pickle.PickleBuffer], bool], list[memoryview]]:
@@ -107,3 +111,6 @@ def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from ((f"{path}.{name}", part) for name, part in vars(value).items() if not name.startswith("__"))
     else:
         yield from ((f"{path}.{name}", part) for name, part in list(getattr(value, "__dict__", {}).items()))
+        slots = [getattr(cls, "__slots__", ()) for cls in type(value).__mro__]
+        names = {name for each in slots for name in ([each] if isinstance(each, str) else each)}
+        yield from ((f"{path}.{name}", getattr(value, name)) for name in sorted(names) if hasattr(value, name))

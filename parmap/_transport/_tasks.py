@@ -34,15 +34,30 @@ def make_definition(task: Task) -> Definition:
     in_band, buffers = split_buffers()
     from parmap._transport._definitions import dump_definition
 
-    def by_value(part: object) -> object:
-        return dump_definition(part, *split_buffers())
-
     try:
         payload, modules = dump_definition(value, in_band, buffers)
     except Exception as error:
-        name = getattr(task.func, "__qualname__", type(task.func).__name__)
-        raise SerializationError(f"the function {name}", explain(task.func, "func", error, by_value)) from error
+        raise _cannot_travel(task, error) from error
     return Definition(pack(payload), None, tuple(sorted(modules)))
+
+
+def _cannot_travel(task: Task, error: Exception) -> SerializationError:
+    """Says which of the two it is, and which part of it."""
+    from parmap._transport._definitions import dump_definition
+
+    def by_value(part: object) -> object:
+        return dump_definition(part, *split_buffers())
+
+    what, name, culprit = "function", "func", task.func
+    if task.initializer is not None:
+        try:
+            by_value(task.func)
+        except Exception as found:
+            error = found
+        else:
+            what, name, culprit = "initializer", "initializer", task.initializer
+    called = getattr(culprit, "__qualname__", type(culprit).__name__)
+    return SerializationError(f"the {what} {called}", explain(culprit, name, error, by_value))
 
 
 def _by_name(func: object) -> bytes | None:

@@ -156,8 +156,6 @@ def test_merge_callable_gets_the_chunk_results(backend: str) -> None:
     """A callable gets the list of chunk results, once, in the caller's thread; what it returns is the result."""
     given: list[Any] = []
 
-    total: Callable[[range], int] = sum
-
     def merge(parts: list[int]) -> str:
         given.append(list(parts))
         return "merged"

@@ -30,13 +30,13 @@ from tests.unit.fakes import make_task as task
 
 def by_value(value: Any) -> bytes:
     """The pickle of a value that does not go by name."""
-    return bytes(dump_by_value(value, *split_buffers()).body)
+    return bytes(dump_by_value(value, *split_buffers(), back=True).body)
 
 
 def travel(value: Any) -> Any:
     """What arrives of a value."""
     buffers: list[memoryview] = []
-    payload = dump_by_value(value, split_buffers()[0], buffers)
+    payload = dump_by_value(value, split_buffers()[0], buffers, back=True)
     return pickle.loads(payload.body, buffers=payload.buffers)
 
 
@@ -292,8 +292,10 @@ def test_errors_of_a_class_that_came_from_the_caller() -> None:
     class Local(Exception):
         pass
 
-    _definitions._came[Local] = 10**9  # as in a worker: the number is the caller's
-    assert pack_error(Local("text")).pickled is not None
+    tag = 1, 10**9  # as in a worker: it is the caller's
+    _definitions._came[Local] = tag
+    _definitions._tagged[tag] = Local
+    assert pack_error(Local("text"))[0].pickled is not None
 
 
 # --- what is refused ---

@@ -1,7 +1,7 @@
 """The loop in the caller's thread and its hand-over to an engine: each bad moment is forced."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Any
 
@@ -78,14 +78,18 @@ def test_the_item_ends_while_the_rest_is_given_back(stage: Stage) -> None:
     call = make_call(range(30), func=func)
     stage.planned.set()
     ended = Event()
-    run_again = call.run_again
+    take_back = call.take_back
 
-    def slowly(chunk: Chunk) -> None:
-        func.release.set()
-        ended.wait(MOMENT)  # the caller goes on as far as it can
-        run_again(chunk)
+    def slowly(give_back: Callable[[], Chunk | None]) -> None:
+        def given() -> Chunk | None:
+            chunk = give_back()
+            func.release.set()
+            ended.wait(MOMENT)  # the caller goes on as far as it can
+            return chunk
 
-    call.run_again = slowly  # type: ignore[method-assign]
+        take_back(given)
+
+    call.take_back = slowly  # type: ignore[method-assign]
     results = collect(call)
     ended.set()
     assert results == expected(30)

@@ -58,7 +58,7 @@ def test_nothing_is_drawn_before_it_is_asked_for(sizes: list[int]) -> None:
 @given(st.integers(0, 100), st.integers(1, 40))
 def test_an_error_comes_after_the_items_before_it(good: int, size: int) -> None:
     """They are all given, the error is kept as it is, and nothing is drawn after it."""
-    error = KeyboardInterrupt()
+    error = LookupError()
     counted = Counted(good, error)
     source = Source((counted,))
     assert drain(source, size) == list(range(good))

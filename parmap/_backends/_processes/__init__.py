@@ -13,7 +13,7 @@ from parmap import _settings
 from parmap._backends._processes import _page
 from parmap._backends._processes._crew import Crew
 from parmap._backends._processes._pool import Dispatch, Worker
-from parmap._errors import ItemTimeoutError, SerializationError, WorkerCrashError, show_arguments
+from parmap._errors import ItemTimeoutError, SerializationError, WorkerCrashError, add_note, show_arguments
 from parmap._records import Broken, Chunk, Done, Failure, Lost, Outcome, Task
 from parmap._transport._exceptions import unpack_error
 from parmap._transport._links import Frame, pack
@@ -165,7 +165,7 @@ class Processes:
         failures = []
         for position, packed in message.failures:
             found = unpack_error(packed, f"the error of item {chunk.start + position}")
-            found.add_note(f"parmap: in {worker}, most recent call last:\n{packed.traceback}")
+            add_note(found, f"parmap: in {worker}, most recent call last:\n{packed[0].traceback}")
             failures.append(Failure(chunk.start + position, found, str(worker)))
         return Done(chunk, values, failures, message.seconds, frame.payload.size)
 

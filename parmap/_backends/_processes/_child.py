@@ -218,18 +218,18 @@ class _Child:
     def _dump_values(self, done: Done, failures: list[Failure]) -> Payload:
         """Pickles the values; those that cannot be are failures of their items."""
         try:
-            return dump(done.values)
+            return dump(done.values, back=True)
         except Exception:
             values = list(done.values)
         for position, value in enumerate(values):
             try:
-                dump(value)
+                dump(value, back=True)
             except Exception as error:
                 index = done.chunk.start + position
                 reason = explain(value, f"the result, a {type(value).__name__}", error)
                 failures.append(Failure(index, SerializationError(f"the result of item {index}", reason), self._name))
                 values[position] = None
-        return dump(values)
+        return dump(values, back=True)
 
 
 def _in_words(error: BaseException) -> str:
