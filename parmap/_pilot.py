@@ -177,7 +177,7 @@ class _Watch:
         self._presence.enter()
         with self._lock:
             acting = self._acting
-        if not acting:
+        if not acting and not self._call.lazy:
             return  # it only looks, and ends by itself: no need to wait for that
         if self._driver is not None:
             self._driver.backend.wake()

@@ -90,6 +90,13 @@ class Need(NamedTuple):
     name: str
 
 
+class Output(NamedTuple):
+    """Something was printed."""
+
+    stream: str  # "stdout" or "stderr"
+    text: str
+
+
 class Finished(NamedTuple):
     """What became of a chunk. Payload: the values of the items that were started."""
 

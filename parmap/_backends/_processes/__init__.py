@@ -23,10 +23,12 @@ from parmap._transport._messages import (
     Finished,
     Hello,
     Need,
+    Output,
     Undefined,
     Unreadable,
     Work,
 )
+from parmap._transport._output import speak
 from parmap._transport._pickling import dump, explain, load
 from parmap._transport._tasks import look_up, make_definition
 from parmap._tuning import START_TRIES
@@ -137,6 +139,8 @@ class Processes:
         message = frame.message
         if isinstance(message, Finished) and message.call == self._call:
             self._outcomes.append(self._done(worker, frame, message))
+        elif isinstance(message, Output):
+            speak(message)
         elif isinstance(message, Hello):
             worker.process = message.pid
         elif isinstance(message, Need):

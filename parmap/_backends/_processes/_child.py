@@ -10,6 +10,7 @@ import random
 import signal
 import socket
 import sys
+import threading
 import types
 from collections import deque
 from collections.abc import Callable
@@ -38,6 +39,7 @@ from parmap._transport._messages import (
     Unreadable,
     Work,
 )
+from parmap._transport._output import speakers
 from parmap._transport._pickling import dump, explain, load
 from parmap._tuning import CHUNK_LIMIT, IDLE_LIFE
 from parmap._worker import initialize, run_chunk
@@ -57,16 +59,7 @@ def main(number: int, end: socket.socket, page: int, lifeline: int) -> NoReturn:
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        _flush()
         os._exit(code)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (AttributeError, OSError, ValueError):  # closed, replaced or gone
-            continue
 
 
 def _reseed() -> None:
@@ -84,6 +77,7 @@ class _HungUp(Exception):
 class _Child:
     def __init__(self, number: int, link: Link, page: Page) -> None:
         self._link = link
+        self._sending = threading.Lock()  # a thread of the user's function may print at any time
         self._page = page
         self._name = f"worker {number} (process {os.getpid()})"
         self._frames: deque[Frame] = deque()
@@ -91,11 +85,12 @@ class _Child:
         self._task: Task | None = None
         self._initialized = False
         self._main = types.ModuleType("__main__")
+        self._speakers = speakers(self._send)
 
     def serve(self) -> None:
         _reseed()
         gc.enable()
-        self._link.send(Hello(os.getpid()))
+        self._send(Hello(os.getpid()))
         handlers: dict[type, Callable[[Frame], None]] = {
             Setting: self._apply,
             Define: self._define,
@@ -108,6 +103,10 @@ class _Child:
                 del frame  # while it waits, a worker keeps no items
         except _HungUp:
             return
+
+    def _send(self, message: object, parcel: Parcel | None = None) -> None:
+        with self._sending:
+            self._link.send(message, parcel)
 
     def _next(self) -> Frame:
         while not self._frames:
@@ -142,7 +141,7 @@ class _Child:
                 with _nesting.loading():
                     func, initializer = load(frame.payload, self._find)
             except Exception as error:
-                self._link.send(Undefined(define.call, _in_words(error), None))
+                self._send(Undefined(define.call, _in_words(error), None))
                 return
         elif self._task is not None:
             func, initializer = self._task.func, self._task.initializer
@@ -156,7 +155,7 @@ class _Child:
         return reduce(getattr, rest, getattr(self._main, first))
 
     def _ask(self, name: str) -> Any:
-        self._link.send(Need(name))
+        self._send(Need(name))
         waiting: list[Frame] = []
         while not isinstance((frame := self._next()).message, Definition):
             waiting.append(frame)
@@ -177,7 +176,7 @@ class _Child:
             with _nesting.loading():
                 items = load(frame.payload, self._find)
         except Exception as error:
-            self._link.send(Unreadable(work.call, work.number, _in_words(error)))
+            self._send(Unreadable(work.call, work.number, _in_words(error)))
             return
         if not self._initialized and not self._initialize(self._task):
             return
@@ -200,18 +199,19 @@ class _Child:
             initialize(task, self._name)
         except BaseException as error:
             self._task = None
-            self._link.send(Undefined(self._call, "its initializer failed", pack_error(error)))
+            self._send(Undefined(self._call, "its initializer failed", pack_error(error)))
             return False
         return True
 
     def _answer(self, work: Work, done: Done) -> None:
-        _flush()
+        for speaker in self._speakers:
+            speaker.finish()
         failures = list(done.failures)
         payload = self._dump_values(done, failures)
         packed = [PackedFailure(each.at - work.start, pack_error(each.error)) for each in failures]
         parcel: Parcel = pack(payload)
         try:
-            self._link.send(Finished(work.call, work.number, packed, done.seconds), parcel)
+            self._send(Finished(work.call, work.number, packed, done.seconds), parcel)
         finally:
             parcel.close()
 

@@ -15,12 +15,14 @@ from collections import deque
 from itertools import count
 from typing import NamedTuple
 
+from parmap import _interrupts
 from parmap._backends._processes import _page
 from parmap._backends._processes._launcher import Launcher, ZygoteLauncher
 from parmap._backends._processes._page import Page
 from parmap._records import Chunk
 from parmap._transport._links import Link, pair
-from parmap._transport._messages import Setting
+from parmap._transport._messages import Hello, Output, Setting
+from parmap._transport._output import speak
 from parmap._tuning import EXIT_STATUS_WAIT
 
 
@@ -61,6 +63,16 @@ class Worker:
     def __str__(self) -> str:
         return f"worker {self.number}" + (f" (process {self.process})" if self.ready else "")
 
+    def is_alive(self) -> bool:
+        """Whether an idle worker is still there, going by its link. What it has said meanwhile is heard."""
+        frames = self.link.receive(socket.MSG_DONTWAIT)
+        for frame in frames or ():
+            if isinstance(frame.message, Output):
+                speak(frame.message)
+            elif isinstance(frame.message, Hello):
+                self.process = frame.message.pid
+        return frames is not None
+
     def close(self) -> None:
         """Hangs up. An idle worker then ends by itself."""
         self.link.close()
@@ -100,7 +112,7 @@ class Pool:
             self._closing = False
             while self._idle:
                 worker = self._idle.pop()
-                if worker.link.receive(socket.MSG_DONTWAIT) == []:
+                if worker.is_alive():
                     break
                 worker.close()  # it died while it was idle, which costs nothing
             else:
@@ -165,7 +177,8 @@ class Pool:
 
     def _close_launcher(self) -> None:
         if self._launcher is not None and not self._leased:
-            self._launcher.close()
+            with _interrupts.blocked():
+                self._launcher.close()
             self._launcher = None
             self._closing = False
 
@@ -179,7 +192,8 @@ class Pool:
     def _start(self, setting: Setting, modules: tuple[str, ...]) -> Worker:
         for fresh in (False, True):
             if self._launcher is None:
-                self._launcher = ZygoteLauncher(setting)
+                with _interrupts.blocked():  # nobody would wait for a process that was started in vain
+                    self._launcher = ZygoteLauncher(setting)
             try:
                 self._launcher.preload(modules)
                 return self._start_one(self._launcher)
