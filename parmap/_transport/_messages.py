@@ -71,6 +71,10 @@ class Work(NamedTuple):
     start: int  # index of the first item
 
 
+class End(NamedTuple):
+    """The call is over, and what it was about is large: let go of it."""
+
+
 class Definition(NamedTuple):
     """The answer to `Need`. Payload: the object; without a payload: there is no such thing."""
 

@@ -1,5 +1,6 @@
 """The definition of a call: its function and initializer as a parcel, made once and sent to each worker."""
 
+import os
 import pickle
 import sys
 from functools import reduce
@@ -14,12 +15,20 @@ from parmap._transport._pickling import explain, split_buffers
 _MAIN = b"__main__"
 
 
+class Stamp(NamedTuple):
+    """Which version of a source file a module was made from."""
+
+    modified: int  # nanoseconds since the epoch
+    size: int
+
+
 class Definition(NamedTuple):
     """A call's function and initializer, packed."""
 
     parcel: Parcel
     key: bytes | None  # equal for definitions that a worker may take for one another; None: never do
     modules: tuple[str, ...]  # that it needs
+    stamps: dict[str, Stamp]  # of those that may be edited while the program runs
 
 
 def make_definition(task: Task) -> Definition:
@@ -30,15 +39,37 @@ def make_definition(task: Task) -> Definition:
     """
     value = (task.func, task.initializer)
     if task.initializer is None and (key := _by_name(task.func)) is not None:
-        return Definition(pack(Payload(key, [])), key, (task.func.__module__,))
+        modules: tuple[str, ...] = (task.func.__module__,)
+        return Definition(pack(Payload(key, [])), key, modules, _stamps(modules))
     in_band, buffers = split_buffers()
     from parmap._transport._definitions import dump_definition
 
     try:
-        payload, modules = dump_definition(value, in_band, buffers)
+        payload, needed = dump_definition(value, in_band, buffers)
     except Exception as error:
         raise _cannot_travel(task, error) from error
-    return Definition(pack(payload), None, tuple(sorted(modules)))
+    modules = tuple(sorted(needed))
+    return Definition(pack(payload), None, modules, _stamps(modules))
+
+
+def _stamps(modules: tuple[str, ...]) -> dict[str, Stamp]:
+    """The stamps of the user's own modules. Installed ones are taken to stay as they are."""
+    stamps = {}
+    for name in modules:
+        path = getattr(sys.modules.get(name), "__file__", None)
+        if path is not None and not is_installed(name):
+            try:
+                status = os.stat(path)
+            except OSError:
+                continue
+            stamps[name] = Stamp(status.st_mtime_ns, status.st_size)
+    return stamps
+
+
+def is_installed(name: str) -> bool:
+    """Whether a module belongs to the standard library or to an installed package."""
+    path = getattr(sys.modules.get(name.partition(".")[0]), "__file__", None) or ""
+    return "site-packages" in path or path.startswith(os.path.dirname(os.__file__))
 
 
 def _cannot_travel(task: Task, error: Exception) -> SerializationError:

@@ -30,6 +30,7 @@ from parmap._transport._links import Frame, Link, Parcel, Payload, pack
 from parmap._transport._messages import (
     Define,
     Definition,
+    End,
     Finished,
     Hello,
     Need,
@@ -95,6 +96,7 @@ class _Child:
             Setting: self._apply,
             Define: self._define,
             Work: self._work,
+            End: self._end,
         }
         try:
             while True:
@@ -146,6 +148,11 @@ class _Child:
         elif self._task is not None:
             func, initializer = self._task.func, self._task.initializer
         self._task = Task(func, define.packed, define.keep_going, initializer, define.timeout, Context())
+
+    def _end(self, frame: Frame) -> None:
+        self._task = None
+        self._main = sys.modules["__main__"] = types.ModuleType("__main__")
+        gc.collect()  # a function and the namespace that it is in hold each other
 
     def _find(self, name: str) -> Any:
         """An object of the caller's `__main__`, by its qualified name."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from parmap._backends._processes import _page
 from parmap._backends._processes._pool import Worker, pool
 from parmap._transport._links import Frame
-from parmap._transport._messages import Define, Setting
+from parmap._transport._messages import Define, End, Setting
 from parmap._transport._tasks import Definition
 from parmap._tuning import IN_FLIGHT
 
@@ -40,6 +40,10 @@ class Crew:
     def enlist(self) -> Worker:
         """Takes a worker on. It may turn out to be dead, as any other may at any time."""
         worker = self._pool.lease(self._setting, self._definition.modules)
+        while worker.is_outdated(self._definition.stamps):
+            self._pool.discard(worker)
+            worker = self._pool.lease(self._setting, self._definition.modules)
+        worker.stamps.update(self._definition.stamps)
         self._workers[worker.link.fileno()] = worker
         self._poll.register(worker.link.fileno(), select.POLLIN)
         try:
@@ -107,6 +111,14 @@ class Crew:
         del self._workers[worker.link.fileno()]
         return self._pool.bury(worker)
 
+    def _end(self, worker: Worker) -> None:
+        """Lets an idle worker forget a definition that is large; a small one may be of use again."""
+        if self._definition.parcel.descriptor is not None:
+            try:
+                worker.link.send(End())
+            except OSError:
+                return  # it is dead, which the next call will find
+
     def dismiss(self) -> None:
         """Gives idle workers back to the pool and ends the others."""
         for worker in self:
@@ -114,6 +126,7 @@ class Crew:
                 self._pool.discard(worker)
             else:
                 worker.page.slots[_page.STOP] = 0
+                self._end(worker)
                 self._pool.release(worker)
         self._workers.clear()
         self._definition.parcel.close()

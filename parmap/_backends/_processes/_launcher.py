@@ -14,6 +14,7 @@ from parmap import _settings
 from parmap._transport import _lifeline
 from parmap._transport._links import pair
 from parmap._transport._messages import Exited, Kill, Preload, Setting, Start
+from parmap._transport._tasks import is_installed
 from parmap._tuning import SHUTDOWN_WAIT
 
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from {module} import main; main()"
@@ -69,16 +70,6 @@ def _interpreter_options() -> list[str]:
     return options
 
 
-def _is_installed(name: str) -> bool:
-    """Whether a module is one of the standard library or an installed package.
-
-    Others are left to the workers: what a module of the user makes when it is imported, a generator of random numbers
-    for one, each worker is to have by itself.
-    """
-    path = getattr(sys.modules.get(name.partition(".")[0]), "__file__", None) or ""
-    return "site-packages" in path or path.startswith(os.path.dirname(os.__file__))
-
-
 class ZygoteLauncher:
     """The front of a zygote.
 
@@ -104,7 +95,9 @@ class ZygoteLauncher:
             os.close(reading)
 
     def preload(self, modules: tuple[str, ...]) -> None:
-        fresh = [name for name in modules if name not in self._preloaded and _is_installed(name)]
+        # Modules of the user are left to the workers: what such a module makes when it is imported, a generator of
+        # random numbers for one, each worker is to have by itself.
+        fresh = [name for name in modules if name not in self._preloaded and is_installed(name)]
         if fresh:
             self._preloaded.update(fresh)
             self._send(Preload(tuple(fresh)))

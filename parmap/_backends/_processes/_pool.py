@@ -23,6 +23,7 @@ from parmap._records import Chunk
 from parmap._transport._links import Link, pair
 from parmap._transport._messages import Hello, Output, Setting
 from parmap._transport._output import speak
+from parmap._transport._tasks import Stamp
 from parmap._tuning import EXIT_STATUS_WAIT
 
 
@@ -42,6 +43,7 @@ class Worker:
         dispatched: How many chunks it has been given.
         setting: The surroundings that it was told last.
         definition: The key of the definition that it was told last.
+        stamps: Which versions of the user's modules it has imported, or may have.
         timed_out: Number of the item in its chunk for which it was killed, if it was.
     """
 
@@ -54,6 +56,7 @@ class Worker:
         self.held: deque[Dispatch] = deque()
         self.dispatched = 0
         self.definition: object = None
+        self.stamps: dict[str, Stamp] = {}
         self.timed_out = 0
 
     @property
@@ -72,6 +75,10 @@ class Worker:
             elif isinstance(frame.message, Hello):
                 self.process = frame.message.pid
         return frames is not None
+
+    def is_outdated(self, stamps: dict[str, Stamp]) -> bool:
+        """Whether a module that is needed has changed since this worker imported it."""
+        return any(self.stamps.get(name, stamp) != stamp for name, stamp in stamps.items())
 
     def close(self) -> None:
         """Hangs up. An idle worker then ends by itself."""
