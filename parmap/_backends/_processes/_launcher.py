@@ -8,6 +8,7 @@ import select
 import signal
 import socket
 import sys
+from functools import partial
 from typing import Protocol
 
 from parmap import _settings
@@ -44,17 +45,21 @@ class Launcher(Protocol):
         ...
 
 
-def spawn(module: str, stdin: int, environ: dict[str, str]) -> int:
-    """Starts a fresh interpreter that runs ``main()`` of a module of ours; returns its process number."""
+def spawn(module: str, stdin: int, environ: dict[str, str], processes: list[int]) -> None:
+    """Starts a fresh interpreter that runs ``main()`` of a module of ours, and adds its number to ``processes``.
+
+    An interrupt may come between any two steps of Python code, so there is none between the start and the note of it.
+    """
     package_root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
     arguments = [sys.executable, *_interpreter_options(), "-P", "-c", _BOOT.format(module=module), package_root]
-    return os.posix_spawn(
+    start = partial(
+        os.posix_spawn,
         sys.executable,
         arguments,
-        environ,
         file_actions=[(os.POSIX_SPAWN_DUP2, stdin, 0)],
         setsigmask=[signal.SIGINT],  # until it has said what it does with it
     )
+    processes.extend(map(start, [environ]))
 
 
 def _interpreter_options() -> list[str]:
@@ -79,17 +84,17 @@ class ZygoteLauncher:
     def __init__(self, setting: Setting) -> None:
         self._exitcodes: dict[int, int] = {}
         self._preloaded: set[str] = set()
+        self._processes: list[int] = []  # the zygote's number, once it has been started
         reading, self._lifeline = _lifeline.create()
         self._control, theirs = pair()
         try:
             with theirs:
-                self._process = spawn(
-                    "parmap._backends._processes._zygote", theirs.fileno(), _settings.environment(setting)
-                )
+                environ = _settings.environment(setting)
+                spawn("parmap._backends._processes._zygote", theirs.fileno(), environ, self._processes)
             self._control.send(setting, None, (reading,))
         except BaseException:
-            self._control.close()
-            os.close(self._lifeline)
+            self.abandon()
+            self._reap()
             raise
         finally:
             os.close(reading)
@@ -125,14 +130,25 @@ class ZygoteLauncher:
                 if not self._read():
                     break
             else:
-                os.kill(self._process, signal.SIGKILL)
+                os.kill(self._processes[0], signal.SIGKILL)
         except OSError:  # it is gone already
             pass
+        finally:
+            self.abandon()
+            self._reap()
+
+    def _reap(self) -> None:
+        """Waits for the zygote, which ends because nobody is at the other end of its socket."""
+        while self._processes:
+            try:
+                os.waitpid(self._processes.pop(), 0)
+            except ChildProcessError:  # someone else has waited for it
+                continue
+
+    def __del__(self) -> None:
+        # An interrupt may have come when this was made and nobody had it yet.
         self.abandon()
-        try:
-            os.waitpid(self._process, 0)
-        except ChildProcessError:  # someone else has waited for it
-            return
+        self._reap()
 
     def abandon(self) -> None:
         """Lets go of a zygote that belongs to another process."""
