@@ -46,10 +46,19 @@ class Threads:
         self._flying += 1
         self._inbox.put(chunk)
         if len(self._threads) < min(self._flying, self._workers):
-            thread = Thread(target=self._work, name=f"parmap-{len(self._threads)}", daemon=True)
-            self._threads.append(thread)
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        thread = Thread(target=self._work, name=f"parmap-{len(self._threads)}", daemon=True)
+        self._threads.append(thread)
+        try:
             with _interrupts.blocked():
                 thread.start()
+        except RuntimeError:  # the system has no more threads to give: those that there are do the work
+            self._threads.remove(thread)
+            if not self._threads:
+                raise
+            self._workers = len(self._threads)
 
     def wait(self, timeout: float | None) -> list[Outcome]:
         outcomes: list[Outcome] = []

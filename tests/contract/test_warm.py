@@ -5,6 +5,7 @@ import importlib
 import io
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -130,3 +131,19 @@ def test_workers_do_not_share_a_random_stream() -> None:
     pmap(np.sqrt, range(4), backend="process", workers=2)
     drawn = pmap(lambda _: float(np.random.random()), range(40), backend="process", workers=4, chunksize=1)
     assert len(set(drawn)) == 40
+
+
+def test_a_system_that_gives_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threads that there are do the work."""
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def limited(thread: threading.Thread) -> None:
+        if len(started) == 3:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    assert pmap(abs, range(-50, 0), backend="thread", workers=8, chunksize=1) == list(range(50, 0, -1))
+    assert len(started) == 3
