@@ -5,6 +5,7 @@ import math
 from parmap._tuning import (
     CHUNK_BYTES,
     CHUNK_GROWTH,
+    CHUNK_LIMIT,
     CHUNK_TARGET,
     IN_FLIGHT,
     LEAST_CHUNK,
@@ -73,6 +74,11 @@ class Sizer:
         if left is not None and self.seconds and self._workers > 1:
             size = min(size, max(math.ceil(left / (self._workers * IN_FLIGHT)), LEAST_CHUNK / self.seconds))
         return max(1, int(size))
+
+    @property
+    def depth(self) -> int:
+        """How many chunks a worker may hold: a second one only where it does not wait long behind the first."""
+        return IN_FLIGHT if 0 < self.seconds <= CHUNK_LIMIT else 1
 
     def window(self, buffersize: int | None) -> int:
         """How many items a lazy call may be ahead of its consumer."""

@@ -22,7 +22,7 @@ from parmap._observe import why_no_processes
 from parmap._records import Broken, Chunk, Done, Lost, Options, Plan, Task
 from parmap._source import Source
 from parmap._strategy import plan_given
-from parmap._tuning import CLOSE_GRACE, ERROR_GRACE, LAZY_FIRST_CHUNK, MAX_BLOCK
+from parmap._tuning import CLOSE_GRACE, ERROR_GRACE, LAZY_FIRST_CHUNK, MAX_BLOCK, SIGNAL_WAIT
 
 
 class Call:
@@ -191,11 +191,12 @@ class Driver:
 
     def fill(self, pull: bool = True) -> None:
         """Gives the engine the items it has room for; see `Call.next_chunk` for ``pull``."""
+        self.backend.depth = self.sizer.depth
         while self.backend.room() and (chunk := self.call.next_chunk(self.sizer, pull)) is not None:
             self.backend.submit(chunk)
 
-    def settle(self, timeout: float | None = None) -> None:
-        """Waits for the first outcomes and notes them."""
+    def settle(self, timeout: float = SIGNAL_WAIT) -> None:
+        """Waits at most ``timeout`` seconds for outcomes and notes those that have come."""
         for outcome in self.backend.wait(timeout):
             if isinstance(outcome, Broken):
                 self.broken = self.broken or outcome

@@ -61,6 +61,10 @@ CLOSE_GRACE: Final = 0.1
 # and its error is the one that the loop would have raised. The price is that the error comes out that much later.
 ERROR_GRACE: Final = 1.0
 
+# The longest wait (seconds) for workers without a look at signals. An interrupt that comes between Python's last look
+# and the system call that waits does not end that call; this is how long it then goes unnoticed.
+SIGNAL_WAIT: Final = 0.5
+
 # Seconds that an idle worker stays for the next call before it leaves.
 IDLE_LIFE: Final = 60.0
 

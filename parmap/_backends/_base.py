@@ -16,9 +16,11 @@ class Backend(Protocol):
         flying: Chunks taken and not yet given back.
         ready: Whether a worker is up, so that chunks are being run and not only held.
         spare: Workers to leave without work, because the caller's thread uses their cores.
+        depth: Chunks that a worker may hold, where it can hold several.
     """
 
     spare: int
+    depth: int
 
     @property
     def flying(self) -> int: ...

@@ -32,6 +32,7 @@ class Serial:
 
     ready = True
     spare = 0
+    depth = 1
 
     def __init__(self, task: Task, disposable: bool) -> None:
         self._task = task

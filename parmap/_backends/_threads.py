@@ -29,6 +29,7 @@ class Threads:
         self._task = task
         self._workers = workers
         self.spare = 0
+        self.depth = 1
         self._flying = 0
         self._threads: list[Thread] = []
         self._stop_at: float = math.inf  # index of the first item that must not start

@@ -147,3 +147,14 @@ def test_a_system_that_gives_no_more_threads(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(threading.Thread, "start", limited)
     assert pmap(abs, range(-50, 0), backend="thread", workers=8, chunksize=1) == list(range(50, 0, -1))
     assert len(started) == 3
+
+
+def test_nothing_waits_behind_a_long_item() -> None:
+    """A worker that is inside a long item holds no other one that an idle worker could run."""
+
+    def work(item: int) -> int:
+        time.sleep(0.1 if item else 1.5)
+        return os.getpid()
+
+    first, *others = pmap(work, range(6), backend="process", workers=2, chunksize=1)
+    assert first not in others

@@ -95,6 +95,7 @@ class Engine:
 
     def __init__(self, answer: Answer = succeed, places: int = 2, picks: Iterable[int] = ()) -> None:
         self.spare = 0
+        self.depth = 1
         self.log: list[str] = []
         self.started: list[int] = []
         self.answer = answer

@@ -51,6 +51,7 @@ class Processes:
 
     def __init__(self, task: Task, workers: int, cores: int) -> None:
         self.spare = 0
+        self.depth = 1
         self._task = task
         self._call = next(_calls)
         self._outcomes: list[Outcome] = []  # found while something else was done
@@ -73,10 +74,10 @@ class Processes:
         return any(worker.ready for worker in self._crew)
 
     def room(self) -> bool:
-        return self._crew.has_room(self.spare)
+        return self._crew.has_room(self.spare, self.depth)
 
     def submit(self, chunk: Chunk) -> None:
-        worker = self._crew.choose(self.spare)
+        worker = self._crew.choose(self.spare, self.depth)
         try:
             parcel = pack(dump(chunk.items))
         except Exception as error:

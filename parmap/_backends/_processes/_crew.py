@@ -10,7 +10,6 @@ from parmap._backends._processes._pool import Worker, pool
 from parmap._transport._links import Frame
 from parmap._transport._messages import Define, End, Setting
 from parmap._transport._tasks import Definition
-from parmap._tuning import IN_FLIGHT
 
 
 class Crew:
@@ -57,13 +56,13 @@ class Crew:
             pass  # it is dead, which listening will tell
         return worker
 
-    def has_room(self, spare: int) -> bool:
-        """Whether a worker could take one more chunk, with ``spare`` workers left without work."""
-        return self._find(spare) is not None or self._may_grow(spare)
+    def has_room(self, spare: int, depth: int) -> bool:
+        """Whether a worker could take one more chunk, with ``spare`` workers left idle and ``depth`` chunks for each."""
+        return self._find(spare, depth) is not None or self._may_grow(spare)
 
-    def choose(self, spare: int) -> Worker:
+    def choose(self, spare: int, depth: int) -> Worker:
         """The worker for the next chunk: an idle one, a new one, or the one that holds least."""
-        found = self._find(spare)
+        found = self._find(spare, depth)
         if (found is None or found.held) and self._may_grow(spare):
             return self.enlist()
         assert found is not None, "choose() needs room"
@@ -72,14 +71,14 @@ class Crew:
     def _may_grow(self, spare: int) -> bool:
         return len(self._workers) < max(1, self._limit - spare)
 
-    def _find(self, spare: int) -> Worker | None:
+    def _find(self, spare: int, depth: int) -> Worker | None:
         """The worker that holds least, of those that may be given more."""
         best: Worker | None = None
         idle = 0
         for worker in self._workers.values():
             held = len(worker.held)
             idle += not held
-            if held < IN_FLIGHT and (best is None or held < len(best.held)):
+            if held < depth and (best is None or held < len(best.held)):
                 best = worker
         if best is not None and not best.held and idle <= spare - (self._limit - len(self._workers)):
             return None
