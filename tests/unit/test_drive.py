@@ -112,8 +112,8 @@ def test_earlier_items_are_waited_for() -> None:
     call = make_call(range(10))
     run(call, engine)
     assert call.failure is early
-    assert engine.timeouts[0] is None
-    assert all(timeout is not None for timeout in engine.timeouts[1:])
+    assert engine.timeouts[0] == _run.SIGNAL_WAIT
+    assert all(timeout is not None and timeout > 0.5 for timeout in engine.timeouts[1:])
     assert [chunk.start for chunk in engine.held] == [4]  # later than the failure: not waited for
 
 
