@@ -11,6 +11,7 @@ from parmap import _run
 from parmap._chunks import Sizer
 from parmap._records import Broken, Chunk, Outcome
 from parmap._run import Call, Driver, drive
+from parmap._tuning import SIGNAL_WAIT
 from tests.unit.fakes import Answer, Engine, answers, broken, done, fail_at, failed, lost, make_call, succeed
 
 
@@ -112,7 +113,7 @@ def test_earlier_items_are_waited_for() -> None:
     call = make_call(range(10))
     run(call, engine)
     assert call.failure is early
-    assert engine.timeouts[0] == _run.SIGNAL_WAIT
+    assert engine.timeouts[0] == SIGNAL_WAIT
     assert all(timeout is not None and timeout > 0.5 for timeout in engine.timeouts[1:])
     assert [chunk.start for chunk in engine.held] == [4]  # later than the failure: not waited for
 
