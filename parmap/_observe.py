@@ -135,6 +135,11 @@ def eager_switching() -> AbstractContextManager[None]:
     return _switching
 
 
+def is_exiting() -> bool:
+    """Whether the program is at its end: only exit handlers and threads that it waits for still run."""
+    return not threading.main_thread().is_alive()
+
+
 def why_no_processes() -> str | None:
     """Why worker processes cannot be started here; ``None``: they can."""
     if getattr(sys, "frozen", False):

@@ -112,8 +112,11 @@ class _Watch:
         """Starts to watch the calling thread."""
         self._stop.acquire()
         self._ended.acquire()
-        with _interrupts.blocked():
-            _thread.start_new_thread(self._run, (thread_clock(), threading.get_native_id()))
+        try:
+            with _interrupts.blocked():
+                _thread.start_new_thread(self._run, (thread_clock(), threading.get_native_id()))
+        except RuntimeError:  # no thread can be started, as in an exit handler since Python 3.12: it stays a loop
+            self._ended.release()
 
     def caller_enters(self) -> None:
         """Says that the caller goes on to run items."""

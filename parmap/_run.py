@@ -18,7 +18,7 @@ from parmap._cores import cpu_count
 from parmap._errors import FallbackWarning, note_item, show_arguments
 from parmap._learned import learned
 from parmap._merge import AsCompleted, InOrder
-from parmap._observe import why_no_processes
+from parmap._observe import is_exiting, why_no_processes
 from parmap._records import Broken, Chunk, Done, Lost, Options, Plan, Task
 from parmap._source import Source
 from parmap._strategy import plan_given
@@ -262,6 +262,7 @@ def engine(call: Call, plan: Plan) -> Driver:
     Raises:
         SerializationError: The function cannot travel to another process.
         OSError: Processes cannot be started.
+        RuntimeError: Threads cannot be started.
     """
     options, source = call.options, call.source
     first = min(source.first, LAZY_FIRST_CHUNK) if call.lazy else source.first
@@ -293,8 +294,10 @@ def run(call: Call) -> Iterator[list[Any]]:
     log_plan(plan)
     try:
         driver = engine(call, plan)
-    except OSError as error:
-        warn_fallback(f"this call runs as a plain loop, because processes cannot be started: {error}")
+    except (OSError, RuntimeError) as error:
+        if not is_exiting():
+            kind = "processes" if plan.backend == "process" else "threads"
+            warn_fallback(f"this call runs as a plain loop, because {kind} cannot be started: {error}")
         driver = engine(call, plan._replace(backend="serial"))
     yield from drive(driver)
 

@@ -21,6 +21,9 @@ class Threads:
     Args:
         task: What to run.
         workers: How many threads there may be.
+
+    Raises:
+        RuntimeError: No thread can be started.
     """
 
     ready = True
@@ -35,6 +38,7 @@ class Threads:
         self._stop_at: float = math.inf  # index of the first item that must not start
         self._inbox: SimpleQueue[Chunk | None] = SimpleQueue()
         self._outbox: SimpleQueue[Outcome | None] = SimpleQueue()
+        self._start_thread()
 
     @property
     def flying(self) -> int:
