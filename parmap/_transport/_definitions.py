@@ -166,6 +166,16 @@ def _set_single_dispatch_state(wrapper: Any, registry: dict[type, Callable[..., 
     return wrapper
 
 
+def _reduce_single_dispatch_method(method: Any) -> tuple[Any, ...]:
+    return _make_single_dispatch_method, (method.func, method.dispatcher)  # 3.13 has a cache of weak references in it
+
+
+def _make_single_dispatch_method(func: Callable[..., Any], dispatcher: Any) -> Any:
+    method = functools.singledispatchmethod(func)
+    method.dispatcher = dispatcher
+    return method
+
+
 def _reduce_cache(wrapper: Any) -> Any:
     if _importable(wrapper):
         return wrapper.__qualname__
@@ -198,6 +208,7 @@ _Pickler.dispatch_table = ChainMap(
     {
         type(functools.cache(repr)): _reduce_cache,
         functools.cached_property: _reduce_cached_property,
+        functools.singledispatchmethod: _reduce_single_dispatch_method,
         io.TextIOWrapper: _reduce_file,
     },
     cloudpickle.Pickler.dispatch_table,
