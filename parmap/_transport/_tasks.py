@@ -27,7 +27,7 @@ class Definition(NamedTuple):
 
     parcel: Parcel
     key: bytes | None  # equal for definitions that a worker may take for one another; None: never do
-    modules: tuple[str, ...]  # that it needs
+    modules: tuple[str, ...]  # installed ones that it needs
     stamps: dict[str, Stamp]  # of those that may be edited while the program runs
 
 
@@ -39,8 +39,8 @@ def make_definition(task: Task) -> Definition:
     """
     value = (task.func, task.initializer)
     if task.initializer is None and (key := _by_name(task.func)) is not None:
-        modules: tuple[str, ...] = (task.func.__module__,)
-        return Definition(pack(Payload(key, [])), key, modules, _stamps(modules))
+        named: tuple[str, ...] = (task.func.__module__,)
+        return Definition(pack(Payload(key, [])), key, tuple(filter(is_installed, named)), _stamps(named))
     in_band, buffers = split_buffers()
     from parmap._transport._definitions import dump_definition
 
@@ -49,7 +49,13 @@ def make_definition(task: Task) -> Definition:
     except Exception as error:
         raise _cannot_travel(task, error) from error
     modules = tuple(sorted(needed))
-    return Definition(pack(payload), None, modules, _stamps(modules))
+    return Definition(pack(payload), None, tuple(filter(is_installed, modules)), _stamps(modules))
+
+
+def needed_anyway(task: Task) -> tuple[str, ...]:
+    """The modules that the task's definition will need, as far as that can be told before it is made."""
+    by_name = task.initializer is None and _by_name(task.func) is not None
+    return () if by_name else ("cloudpickle.cloudpickle",)
 
 
 def _stamps(modules: tuple[str, ...]) -> dict[str, Stamp]:

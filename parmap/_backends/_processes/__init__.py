@@ -12,7 +12,7 @@ from itertools import count
 from parmap import _settings
 from parmap._backends._processes import _page
 from parmap._backends._processes._crew import Crew
-from parmap._backends._processes._pool import Dispatch, Worker
+from parmap._backends._processes._pool import Dispatch, Worker, pool
 from parmap._errors import ItemTimeoutError, SerializationError, WorkerCrashError, add_note, show_arguments
 from parmap._records import Broken, Chunk, Done, Failure, Lost, Outcome, Task
 from parmap._transport._exceptions import unpack_error
@@ -30,7 +30,7 @@ from parmap._transport._messages import (
 )
 from parmap._transport._output import speak
 from parmap._transport._pickling import dump, explain, load
-from parmap._transport._tasks import look_up, make_definition
+from parmap._transport._tasks import look_up, make_definition, needed_anyway
 from parmap._tuning import START_TRIES
 
 _calls = count(1)
@@ -58,7 +58,9 @@ class Processes:
         self._barren = 0  # deaths in a row of workers that had done nothing yet
         self._closed = False
         define = Define(self._call, task.packed, task.keep_going, task.timeout)
-        self._crew = Crew(define, make_definition(task), _settings.current(max(1, cores // workers)), workers)
+        setting = _settings.current(max(1, cores // workers))
+        pool().prepare(setting, needed_anyway(task))  # it comes up while the definition is made
+        self._crew = Crew(define, make_definition(task), setting, workers)
         try:
             self._crew.enlist()
         except BaseException:

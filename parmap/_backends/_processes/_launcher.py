@@ -15,7 +15,6 @@ from parmap import _settings
 from parmap._transport import _lifeline
 from parmap._transport._links import pair
 from parmap._transport._messages import Exited, Kill, Preload, Setting, Start
-from parmap._transport._tasks import is_installed
 from parmap._tuning import SHUTDOWN_WAIT
 
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from {module} import main; main()"
@@ -25,7 +24,11 @@ class Launcher(Protocol):
     """Starts and ends workers, which it knows by their numbers. One thread at a time uses it."""
 
     def preload(self, modules: tuple[str, ...]) -> None:
-        """Lets the workers to come have these modules from the start, if it can."""
+        """Lets the workers to come have these modules from the start, if it can.
+
+        Only installed modules: what a module of the user makes when it is imported, a generator of random numbers for
+        one, each worker is to have by itself.
+        """
         ...
 
     def start(self, number: int, end: socket.socket, page: int) -> None:
@@ -100,9 +103,7 @@ class ZygoteLauncher:
             os.close(reading)
 
     def preload(self, modules: tuple[str, ...]) -> None:
-        # Modules of the user are left to the workers: what such a module makes when it is imported, a generator of
-        # random numbers for one, each worker is to have by itself.
-        fresh = [name for name in modules if name not in self._preloaded and is_installed(name)]
+        fresh = [name for name in modules if name not in self._preloaded]
         if fresh:
             self._preloaded.update(fresh)
             self._send(Preload(tuple(fresh)))

@@ -103,6 +103,16 @@ class Pool:
         """Whether workers are waiting for a call."""
         return bool(self._idle)
 
+    def prepare(self, setting: Setting, modules: tuple[str, ...]) -> None:
+        """Starts what starts workers, if no worker is there, so that it comes up while the call is being prepared.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        with self._lock:
+            if not self._idle and self._launcher is None:
+                self._start_launcher(setting).preload(modules)
+
     def lease(self, setting: Setting, modules: tuple[str, ...] = ()) -> Worker:
         """Takes a worker out of the pool, or starts one.
 
@@ -198,18 +208,21 @@ class Pool:
 
     def _start(self, setting: Setting, modules: tuple[str, ...]) -> Worker:
         for fresh in (False, True):
-            if self._launcher is None:
-                with _interrupts.blocked():  # nobody would wait for a process that was started in vain
-                    self._launcher = ZygoteLauncher(setting)
+            launcher = self._launcher or self._start_launcher(setting)
             try:
-                self._launcher.preload(modules)
-                return self._start_one(self._launcher)
+                launcher.preload(modules)
+                return self._start_one(launcher)
             except ConnectionError:  # the zygote has died or left
-                self._launcher.close()
+                launcher.close()
                 self._launcher = None
                 if fresh:
                     raise
         raise AssertionError
+
+    def _start_launcher(self, setting: Setting) -> Launcher:
+        with _interrupts.blocked():  # nobody would wait for a process that was started in vain
+            self._launcher = ZygoteLauncher(setting)
+        return self._launcher
 
     def _start_one(self, launcher: Launcher) -> Worker:
         number = next(self._numbers)
