@@ -24,6 +24,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import cloudpickle
 
 from parmap._transport._links import Payload
+from parmap._transport._modules import is_being_imported
 
 _numbers = count()
 # The classes that were sent from here by value, and those that came here from the caller, by the tag that they were
@@ -60,11 +61,6 @@ def _pickle(value: Any, in_band: Callable[[PickleBuffer], bool], back: bool) -> 
     pickler = _Pickler(file, in_band, back)
     pickler.dump(value)
     return file.getvalue(), pickler.modules
-
-
-def is_being_imported(name: str) -> bool:
-    """Whether a module is not complete yet, so that a worker that imported it would begin it anew."""
-    return bool(getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False))
 
 
 class _MainNamespace:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from parmap._errors import SerializationError
 from parmap._records import Task
 from parmap._transport._links import Parcel, Payload, pack
+from parmap._transport._modules import is_being_imported, is_installed
 from parmap._transport._pickling import explain, split_buffers
 
 # A pickle with this in it refers to the caller's `__main__`, which no worker can import.
@@ -72,12 +73,6 @@ def _stamps(modules: tuple[str, ...]) -> dict[str, Stamp]:
     return stamps
 
 
-def is_installed(name: str) -> bool:
-    """Whether a module belongs to the standard library or to an installed package."""
-    path = getattr(sys.modules.get(name.partition(".")[0]), "__file__", None) or ""
-    return "site-packages" in path or path.startswith(os.path.dirname(os.__file__))
-
-
 def _cannot_travel(task: Task, error: Exception) -> SerializationError:
     """Says which of the two it is, and which part of it."""
     from parmap._transport._definitions import dump_definition
@@ -102,9 +97,8 @@ def _by_name(func: object) -> bytes | None:
     module = getattr(func, "__module__", None)
     if not isinstance(module, str) or module == "__main__" or not hasattr(func, "__qualname__"):
         return None
-    spec = getattr(sys.modules.get(module), "__spec__", None)
-    if getattr(spec, "_initializing", False):
-        return None  # it is being imported; a worker would begin it anew
+    if is_being_imported(module):
+        return None
     try:
         pickled = pickle.dumps((func, None), 5)
     except Exception:

@@ -59,7 +59,8 @@ class Processes:
         self._closed = False
         define = Define(self._call, task.packed, task.keep_going, task.timeout)
         setting = _settings.current(max(1, cores // workers))
-        pool().prepare(setting, needed_anyway(task))  # it comes up while the definition is made
+        if not pool().warm:
+            pool().prepare(setting, needed_anyway(task))  # it comes up while the definition is made
         self._crew = Crew(define, make_definition(task), setting, workers)
         try:
             self._crew.enlist()
