@@ -14,28 +14,26 @@ Who owns what:
 - Whatever fails in the watch is kept for the caller, who warns and goes on as the loop.
 """
 
-import _thread
+import contextlib
 import threading
 from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
-from parmap import _interrupts
 from parmap._backends._serial import Serial
-from parmap._chunks import Sizer
+from parmap._companion import Companion, hire
 from parmap._cores import cpu_count
-from parmap._observe import Meter, Signals, eager_switching, thread_clock
+from parmap._observe import Meter, Signals, eager_switching
 from parmap._records import Facts, Plan
-from parmap._run import Call, Driver, drive, engine, log_plan, processes_are_warm, warn_fallback
+from parmap._run import Call, Driver, drive, engine, log_plan, loop_sizer, processes_are_warm, warn_fallback
 from parmap._strategy import plan_seen
-from parmap._tuning import MAX_BLOCK, OFFER_WAIT, WATCH_WINDOW
+from parmap._tuning import OFFER_WAIT, WATCH_WINDOW
 
 
 def fly(call: Call) -> Iterator[list[Any]]:
     """Runs a call, first as the loop, then on the engine that what was seen calls for; yields results in runs."""
-    serial = Serial(call.task, disposable=not call.lazy and not call.options.retries)
-    sizer = Sizer(1 if call.lazy else None, 1, call.source.first, call.source.length, most=MAX_BLOCK)
-    loop = Driver(call, serial, sizer)
+    serial = Serial(call.task, call.disposable)
+    loop = Driver(call, serial, loop_sizer(call, ahead=True))
     watch = _Watch(call, serial)
     watch.start()
     try:
@@ -98,13 +96,13 @@ class _Watch:
         self._serial = serial
         self._driver: Driver | None = None
         self._offer: Plan | None = None  # what the watch would do, for the caller to do if it comes soon
-        self._error: Exception | None = None  # why the engine could not be opened
-        self._fatal: BaseException | None = None  # why the engine could not be driven: results are lost
+        self._error: BaseException | None = None  # why there is no engine; with one: why its results are lost
         self._stop = threading.Lock()  # held until the watch is to stop
         self._ended = threading.Lock()  # held until the watch has ended
         self._lock = threading.Lock()  # guards the next one against a stop at the same time
         self._acting = False  # whether the watch does more than look
         self._presence = _Presence()
+        self._companion: Companion | None = None  # the thread that this runs in
 
     # --- in the caller's thread ---
 
@@ -112,11 +110,8 @@ class _Watch:
         """Starts to watch the calling thread."""
         self._stop.acquire()
         self._ended.acquire()
-        try:
-            with _interrupts.blocked():
-                _thread.start_new_thread(self._run, (thread_clock(), threading.get_native_id()))
-        except RuntimeError:  # no thread can be started, as in an exit handler since Python 3.12: it stays a loop
-            self._ended.release()
+        with contextlib.suppress(RuntimeError):  # no thread, as in an exit handler since Python 3.12: it stays a loop
+            self._companion = hire(self._run)
 
     def caller_enters(self) -> None:
         """Says that the caller goes on to run items."""
@@ -155,9 +150,9 @@ class _Watch:
     def stop(self) -> Driver | None:
         """Ends the watch and takes its engine over, if there is one."""
         self._end()
-        if self._fatal is not None:
+        if self._error is not None and self._driver is not None:
             self.abort()
-            raise self._fatal
+            raise self._error
         if self._error is not None:
             self.warn(self._error)
         if self._driver is not None:
@@ -180,18 +175,20 @@ class _Watch:
         self._presence.enter()
         with self._lock:
             acting = self._acting
-        if not acting and not self._call.lazy:
-            return  # it only looks, and ends by itself: no need to wait for that
-        if self._driver is not None:
-            self._driver.backend.wake()
-        self._ended.acquire()
-        self._ended.release()
+        if acting:  # else it only looks, and ends by itself: no need to wait for that
+            if self._driver is not None:
+                self._driver.backend.wake()
+            self._ended.acquire()
+            self._ended.release()
+        if self._companion is not None:
+            self._companion.release()
+            self._companion = None
 
     # --- in the watch's thread ---
 
-    def _run(self, clock: int | None, native: int) -> None:
+    def _run(self, meter: Meter) -> None:
         try:
-            plan = self._look(Meter(clock, native))
+            plan = self._look(meter)
             if plan is None or self._offer_to_caller(plan):
                 return
             with eager_switching():
@@ -199,7 +196,7 @@ class _Watch:
                 if self._driver is not None:
                     self._feed(self._driver)
         except BaseException as error:
-            self._fatal = error
+            self._error = error
         finally:
             self._ended.release()
 
@@ -221,25 +218,22 @@ class _Watch:
         """Watches until there is a plan, or until the caller has no more use of one."""
         cores = cpu_count()
         seen, current = 0, 0.0
-        try:
-            while True:
-                self._presence.wait()
-                meter.begin()
-                busy = self._presence.seconds()
-                end = perf_counter() + WATCH_WINDOW
-                while perf_counter() < end:
-                    if meter.knock(self._stop):
-                        return None
-                if self._presence.seconds() - busy < WATCH_WINDOW / 2:
-                    continue  # the consumer took most of it
-                started = self._call.done + self._serial.started
-                current = current + WATCH_WINDOW if started == seen else 0.0
-                seen = started
-                plan = plan_seen(self._call.options, self._facts(cores, current, meter.end()))
-                if plan is not None:
-                    return plan
-        finally:
-            meter.close()
+        while True:
+            self._presence.wait()
+            meter.begin()
+            busy = self._presence.seconds()
+            end = perf_counter() + WATCH_WINDOW
+            while perf_counter() < end:
+                if meter.knock(self._stop):
+                    return None
+            if self._presence.seconds() - busy < WATCH_WINDOW / 2:
+                continue  # the consumer took most of it
+            started = self._call.done + self._serial.started
+            current = current + WATCH_WINDOW if started == seen else 0.0
+            seen = started
+            plan = plan_seen(self._call.options, self._facts(cores, current, meter.end()))
+            if plan is not None:
+                return plan
 
     def _facts(self, cores: int, current: float, signals: Signals) -> Facts:
         left = self._call.left

@@ -4,9 +4,12 @@ Named tuples rather than dataclasses: as frozen and as typed, built three times 
 to import in a worker.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
+
+ALL: Final = sys.maxsize  # as a size: every item that is left
 
 
 class Options(NamedTuple):

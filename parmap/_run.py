@@ -13,13 +13,14 @@ from time import perf_counter
 from typing import Any
 
 from parmap._backends._base import Backend
+from parmap._backends._serial import Serial
 from parmap._chunks import Sizer
 from parmap._cores import cpu_count
 from parmap._errors import FallbackWarning, note_item, show_arguments
 from parmap._learned import learned
 from parmap._merge import AsCompleted, InOrder
 from parmap._observe import is_exiting, why_no_processes
-from parmap._records import Broken, Chunk, Done, Lost, Options, Plan, Task
+from parmap._records import ALL, Broken, Chunk, Done, Lost, Options, Plan, Task
 from parmap._source import Source
 from parmap._strategy import plan_given
 from parmap._tuning import CLOSE_GRACE, ERROR_GRACE, LAZY_FIRST_CHUNK, MAX_BLOCK, SIGNAL_WAIT
@@ -55,6 +56,11 @@ class Call:
         """Items that nobody has started; ``None``: not known."""
         left = self.source.left
         return None if left is None else left + sum(len(chunk.items) for chunk in self._again)
+
+    @property
+    def disposable(self) -> bool:
+        """Whether an error makes the results before it worthless."""
+        return not self.lazy and not self.options.retries
 
     @property
     def over(self) -> bool:
@@ -137,7 +143,7 @@ class Call:
                 self._merge.add(chunk.start + begin, values[begin:position])
                 begin = position + 1
                 continue
-            note_item(failure, show_arguments(chunk.items[position], self.task.packed))
+            note_item(failure, self._show(chunk, position))
             if self.task.keep_going and isinstance(failure.error, Exception):
                 values[position] = failure.error
             else:
@@ -147,6 +153,10 @@ class Call:
         self._merge.add(chunk.start + begin, values[begin:] if begin else values)
         if len(values) < len(chunk.items):
             self._rerun(chunk.part(len(values)))
+
+    def _show(self, chunk: Chunk, position: int) -> str:
+        item = chunk.items[position : position + 1]  # a loop lets its list be changed under it
+        return show_arguments(item[0], self.task.packed) if item else "no longer in its list"
 
     def _settle_lost(self, outcome: Lost) -> None:
         chunk, failure = outcome.chunk, outcome.failure
@@ -268,12 +278,7 @@ def engine(call: Call, plan: Plan) -> Driver:
     first = min(source.first, LAZY_FIRST_CHUNK) if call.lazy else source.first
     backend: Backend
     if plan.backend == "serial":
-        from parmap._backends._serial import Serial
-
-        backend = Serial(call.task, disposable=not call.lazy and not options.retries)
-        one_by_one = call.lazy or not source.inert  # as the loop reads its input
-        sizer = Sizer(1 if one_by_one else None, 1, source.first, source.length, most=MAX_BLOCK)
-        return Driver(call, backend, sizer)
+        return Driver(call, Serial(call.task, call.disposable), loop_sizer(call, ahead=source.inert))
     sizer = Sizer(options.chunksize, plan.workers, first, call.left, seconds=learned.recall(call.task.func))
     if plan.backend == "thread":
         from parmap._backends._threads import Threads
@@ -286,6 +291,15 @@ def engine(call: Call, plan: Plan) -> Driver:
 
         backend = Processes(call.task, plan.workers, cpu_count())
     return Driver(call, backend, sizer)
+
+
+def loop_sizer(call: Call, ahead: bool) -> Sizer:
+    """The sizes of blocks in the calling thread; ``ahead``: whether it may read items before it runs them."""
+    source = call.source
+    if call.lazy or not ahead:
+        return Sizer(1, 1, 1, None)
+    # All of a sequence at first: what the caller has not started can be taken from it at any time.
+    return Sizer(None, 1, ALL if source.sliced else source.first, None, most=MAX_BLOCK)
 
 
 def run(call: Call) -> Iterator[list[Any]]:

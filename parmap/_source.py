@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from parmap._records import Chunk
+from parmap._records import ALL, Chunk
 from parmap._tuning import FIRST_CHUNK, SMALL_ITEM_BYTES
 
 _SCALARS = frozenset({int, float, complex, bool, str, bytes, type(None)})
@@ -24,6 +24,7 @@ class Source:
     Attributes:
         packed: Whether an item is a tuple of arguments, because there are several iterables.
         inert: Whether a thread other than the caller's may draw from it.
+        sliced: Whether it is a sequence whose items need not be drawn one by one.
         first: How many items to dispatch at once while nothing is known of them.
         length: The number of items; ``None``: not known.
         drawn: The number of items drawn so far.
@@ -41,6 +42,7 @@ class Source:
         # A slice of these costs next to nothing, and one of a range is itself a range: in memory and on its way.
         alone = iterables[0] if len(iterables) == 1 else None
         self._sliced: Sequence[Any] | None = alone if type(alone) in (list, tuple, range) else None  # type: ignore[assignment]
+        self.sliced = self._sliced is not None
         self._iterator: Iterator[Any] = zip(*iterables, strict=strict) if self.packed else iter(iterables[0])
 
         self.first = FIRST_CHUNK if self.inert and all(map(_is_light, iterables)) else 1
@@ -53,7 +55,11 @@ class Source:
         return None if self.length is None else max(0, self.length - self.drawn)
 
     def take(self, size: int) -> Chunk | None:
-        """Draws up to ``size`` items; ``None`` at the end of the input."""
+        """Draws up to ``size`` items; ``None`` at the end of the input.
+
+        ``ALL`` of a list are the list itself: copying it costs a tenth of a loop over trivial items. What the user
+        does to the list while they run is seen as the loop would see it.
+        """
         if self.exhausted:
             return None
         items = self._slice(size) if self._sliced is not None else self._draw(size)
@@ -63,6 +69,8 @@ class Source:
 
     def _slice(self, size: int) -> Sequence[Any]:
         assert self._sliced is not None
+        if size == ALL and not self.drawn:
+            return self._sliced
         return self._sliced[self.drawn : self.drawn + size]
 
     def _draw(self, size: int) -> Sequence[Any]:

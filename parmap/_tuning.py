@@ -14,6 +14,10 @@ WATCH_WINDOW: Final = 0.020
 # The pause between two knocks on the GIL inside a window. Long against a wake-up (50 us), short against the window.
 KNOCK_PAUSE: Final = 0.001
 
+# Seconds that the thread which watches stays for the next call of the thread that it watched. Starting one costs 40 us
+# and, call after call, leaves threads behind that each wait a switch interval before they see that they are late.
+COMPANION_LINGER: Final = 0.05
+
 # Seconds that the watch waits for the caller to come out of its items and open the engine, before it does so itself.
 # Two switch intervals: the caller needs one to get the GIL back.
 OFFER_WAIT: Final = 0.010

@@ -86,7 +86,7 @@ class Serial:
                 break
             except BaseException as error:
                 with self._lock:
-                    position = len(chunk.items) - length_hint(items) - self._given - 1
+                    position = max(0, len(chunk.items) - length_hint(items) - self._given - 1)
                 failures.append(Failure(chunk.start + position, error, WORKER))
                 values += [None] * (position + 1 - len(values))
                 if not (self._task.keep_going and isinstance(error, Exception)):

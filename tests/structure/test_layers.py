@@ -26,6 +26,7 @@ POLICY: Patterns = ("_options", "_strategy", "_chunks", "_window", "_merge", "_p
 HANDS: Patterns = (
     "_observe",
     "_cores",
+    "_companion",
     "_interrupts",
     "_learned",
     "_nesting",
@@ -55,6 +56,7 @@ TABLE: dict[str, Patterns] = {
     "_observe": WORDS,
     "_cores": WORDS,
     "_worker": WORDS,
+    "_companion": (*WORDS, "_interrupts", "_observe"),
     "_interrupts": WORDS,
     "_learned": WORDS,
     "_nesting": WORDS,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parmap._records import Chunk
+from parmap._records import ALL, Chunk
 from parmap._source import Source
 from parmap._tuning import FIRST_CHUNK, SMALL_ITEM_BYTES
 
@@ -208,3 +208,20 @@ def test_looking_draws_nothing() -> None:
     assert counted.drawn == 0
     assert not source.inert
     assert drain(source) == [(1, 0), (2, 1), (3, 2)]
+
+
+def test_all_of_a_list_is_the_list_itself() -> None:
+    """Nothing is copied."""
+    items = [object()]
+    source = Source((items,))
+    chunk = source.take(ALL)
+    assert chunk is not None
+    assert chunk.items is items
+
+
+def test_all_that_is_left_of_a_list_is_a_copy_of_its_end() -> None:
+    """Each item is drawn once."""
+    source = Source(([1, 2, 3],))
+    assert source.take(1) == Chunk(0, [1])
+    assert source.take(ALL) == Chunk(1, [2, 3])
+    assert source.take(ALL) is None
