@@ -52,6 +52,12 @@ class Companion:
                 self._wake.release()
         return True
 
+    def withdraw(self) -> bool:
+        """Takes the job back if it has not been begun; false: it has."""
+        with self._lock:
+            untouched, self._job = self._job is not None, None
+            return untouched
+
     def release(self) -> None:
         """Keeps it for the next call of the calling thread. Its job must be one that ends by itself now."""
         self._home.append(self)

@@ -173,16 +173,18 @@ class _Watch:
         if self._stop.locked():
             self._stop.release()
         self._presence.enter()
+        companion, self._companion = self._companion, None
+        if companion is None:
+            return
+        begun = not companion.withdraw()
         with self._lock:
             acting = self._acting
-        if acting:  # else it only looks, and ends by itself: no need to wait for that
+        if acting or (begun and self._call.lazy):  # else it only looks, and ends by itself: no need to wait for that
             if self._driver is not None:
                 self._driver.backend.wake()
             self._ended.acquire()
             self._ended.release()
-        if self._companion is not None:
-            self._companion.release()
-            self._companion = None
+        companion.release()
 
     # --- in the watch's thread ---
 
