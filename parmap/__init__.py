@@ -9,11 +9,12 @@ and what would not gain stays a loop.
 
 from parmap._api import pchunked, pimap, pmap, shutdown
 from parmap._cores import cpu_count
-from parmap._errors import FallbackWarning, ParmapError, SerializationError, WorkerCrashError
+from parmap._errors import FallbackWarning, ItemTimeoutError, ParmapError, SerializationError, WorkerCrashError
 from parmap._options import options
 
 __all__ = [
     "FallbackWarning",
+    "ItemTimeoutError",
     "ParmapError",
     "SerializationError",
     "WorkerCrashError",

@@ -26,6 +26,8 @@ class _Options(TypedDict, total=False):
     backend: str
     workers: int | None
     chunksize: int | None
+    timeout: float | None
+    retries: int
     return_exceptions: bool
     initializer: Callable[[], object] | None
     strict: bool
@@ -35,6 +37,8 @@ class _ChunkedOptions(TypedDict, total=False):
     chunks: int | None
     backend: str
     workers: int | None
+    timeout: float | None
+    retries: int
     return_exceptions: bool
     initializer: Callable[[], object] | None
 
@@ -70,14 +74,17 @@ def pmap(
     backend: str = default("auto"),
     workers: int | None = default(None),
     chunksize: int | None = default(None),
+    timeout: float | None = default(None),
+    retries: int = default(0),
     return_exceptions: bool = default(False),
     initializer: Callable[[], object] | None = default(None),
     strict: bool = default(False),
 ) -> list[Any]:
     """``[func(x) for x in xs]``, in parallel where that pays.
 
-    The answer is the loop's: the same values in the same order. Every item runs exactly once; only the items of a
-    worker process that dies before it has answered are run again, the one that it was running excepted.
+    The answer is the loop's: the same values in the same order. Every item runs exactly once, unless ``retries`` asks
+    for more; only the items of a worker process that dies before it has answered are run again, the one that it was
+    running excepted.
 
     Args:
         func: The function to call for each item. It may be a lambda, a closure or a method, and be defined in a
@@ -89,6 +96,11 @@ def pmap(
         workers: How many items run at once, at least 1. ``None``: decided (for computing work `cpu_count()`, for
             waiting work what it allows, at most 64).
         chunksize: Items in one dispatch to a worker, at least 1. ``None``: adapted to the time that they take.
+        timeout: Seconds that an item may take, counted from its start, above 0; ``None``: no limit. In a process the
+            worker is killed and replaced. A thread cannot be killed: its item is given up, goes on in the background
+            and may still have effects. Under ``"auto"`` the items run in processes from the first one on.
+        retries: How many more times an item is run that raised an ``Exception``, took too long or lost its worker,
+            at least 0.
         return_exceptions: Puts an item's exception in the place of its result, and goes on.
         initializer: Called once in each worker (thread or process) before its first item, without arguments. The
             calling thread counts as a worker where it runs items.
@@ -101,6 +113,7 @@ def pmap(
         Exception: What ``func`` raised for an item: the same exception, with a note that says which item it was and
             where it ran. No new item starts after the first failure. What an iterable raises comes out as it is.
         WorkerCrashError: A worker process died while it ran an item.
+        ItemTimeoutError: An item took longer than ``timeout``; it is a ``TimeoutError``.
         SerializationError: An item, a result or, under ``backend="process"``, the function cannot be pickled.
         TypeError: An argument of the wrong type, before anything runs.
         ValueError: An argument that is not allowed, before anything runs; iterables of unequal lengths under
@@ -148,6 +161,8 @@ def pimap(
     backend: str = default("auto"),
     workers: int | None = default(None),
     chunksize: int | None = default(None),
+    timeout: float | None = default(None),
+    retries: int = default(0),
     return_exceptions: bool = default(False),
     initializer: Callable[[], object] | None = default(None),
     strict: bool = default(False),
@@ -167,6 +182,8 @@ def pimap(
         backend: As for `pmap`.
         workers: As for `pmap`.
         chunksize: As for `pmap`.
+        timeout: As for `pmap`.
+        retries: As for `pmap`.
         return_exceptions: As for `pmap`.
         initializer: As for `pmap`.
         strict: As for `pmap`.
@@ -210,6 +227,8 @@ def pchunked(
     merge: Literal["auto"] | Callable[[list[Any]], Any] | None = "auto",
     backend: str = default("auto"),
     workers: int | None = default(None),
+    timeout: float | None = default(None),
+    retries: int = default(0),
     return_exceptions: bool = default(False),
     initializer: Callable[[], object] | None = default(None),
 ) -> Any:
@@ -226,6 +245,8 @@ def pchunked(
             list of the results. ``None`` gives that list. A function gets that list.
         backend: As for `pmap`.
         workers: As for `pmap`.
+        timeout: As for `pmap`, for each chunk.
+        retries: As for `pmap`, for each chunk.
         return_exceptions: As for `pmap`, for each chunk.
         initializer: As for `pmap`.
 
@@ -289,9 +310,9 @@ def _start(func: Callable[..., Any], iterables: tuple[Iterable[Any], ...], optio
 
     source = Source(iterables, options.strict)
     task = Task(func, source.packed, options.return_exceptions, options.initializer, options.timeout, copy_context())
-    options = options._replace(backend=allowed(options.backend))
+    options = options._replace(backend=allowed(options.backend, options.timeout is not None))
     call = Call(task, source, options, lazy)
-    if options.backend != "auto":
+    if options.backend != "auto" or options.timeout is not None:
         return _Started(call, run(call))
     from parmap._pilot import fly
 

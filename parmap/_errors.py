@@ -46,6 +46,21 @@ def add_note(error: BaseException, note: str) -> None:
         return
 
 
+def describe(error: BaseException) -> str:
+    """Type and text of an error, on one line."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception as found:
+        text = f"its str() raised {type(found).__name__}"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def describe_tries(errors: tuple[str, ...]) -> str:
+    """The note on an item that failed each time it was tried."""
+    tries = "".join(f"\n  try {number}: {each}" for number, each in enumerate(errors, 1))
+    return f"parmap: all {len(errors)} tries failed{tries}"
+
+
 def note_item(failure: Failure, arguments: str) -> None:
     """Adds the note that says which item failed, and where it ran."""
     add_note(failure.error, f"parmap: item {failure.at} ({arguments}) in {failure.worker}")

@@ -41,8 +41,8 @@ def loading() -> Iterator[None]:
         _state.loading = before
 
 
-def allowed(backend: str) -> str:
-    """The backend that a call may use here, for the one that it asks for."""
-    if _state.loading or (backend == "process" and _state.level >= MAX_LEVEL):
-        return "serial"
+def allowed(backend: str, timed: bool = False) -> str:
+    """The backend that a call may use here, for the one that it asks for; ``timed``: its items have a time limit."""
+    if _state.loading or (backend in ("process", "auto" if timed else "") and _state.level >= MAX_LEVEL):
+        return "thread" if timed else "serial"
     return backend

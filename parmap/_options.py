@@ -5,6 +5,7 @@ in as a mapping.
 """
 
 import difflib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -55,6 +56,23 @@ def _count(name: str, value: Any, *, least: int = 1, optional: bool = True) -> A
     return number
 
 
+def _seconds(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    try:
+        seconds = float(value) if not isinstance(value, bool | str) else 0.0
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if not seconds > 0:
+        raise ValueError(f"{name}={value!r} is not allowed: use seconds, a number above 0, or None for no limit")
+    return seconds if seconds < math.inf else None
+
+
+def _tries(name: str, value: Any) -> int:
+    number: int = _count(name, value, least=0, optional=False)
+    return number
+
+
 def _flag(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value
@@ -71,6 +89,8 @@ _CHECKS: dict[str, tuple[Callable[[str, Any], Any], Any]] = {
     "backend": (_backend, "auto"),
     "workers": (_count, None),
     "chunksize": (_count, None),
+    "timeout": (_seconds, None),
+    "retries": (_tries, 0),
     "return_exceptions": (_flag, False),
     "initializer": (_initializer, None),
     "strict": (_flag, False),
@@ -91,7 +111,7 @@ def options(**defaults: Any) -> Iterator[None]:
 
     Args:
         **defaults: Any option of :func:`pmap` and :func:`pimap`, by name: ``backend``, ``workers``, ``chunksize``,
-            ``return_exceptions``, ``initializer``, ``strict``, ``ordered``, ``buffersize``.
+            ``timeout``, ``retries``, ``return_exceptions``, ``initializer``, ``strict``, ``ordered``, ``buffersize``.
 
     Raises:
         TypeError: An unknown option, or a value of the wrong type.
@@ -142,7 +162,12 @@ def resolve(given: Mapping[str, Any], environ: Mapping[str, str]) -> Options:
     for name, (check, fallback) in _CHECKS.items():
         value = given.get(name, _ABSENT)
         values[name] = known.get(name, fallback) if isinstance(value, _Default) else check(name, value)
-    return Options(timeout=None, retries=0, **values)
+    if values["timeout"] is not None and values["backend"] == "serial":
+        raise ValueError(
+            f"timeout={values['timeout']:g} is not allowed with backend='serial', which cannot leave an item that "
+            f"runs: use 'auto', 'process' or 'thread', or no timeout"
+        )
+    return Options(**values)
 
 
 _ABSENT: Any = _Default(None)

@@ -43,11 +43,11 @@ class Chunk(NamedTuple):
 
     start: int  # index of the first item in the input
     items: Sequence[Any]
-    tries: int = 0  # how often the items have failed before (they are alone in their chunk then)
+    past: tuple[str, ...] = ()  # the errors of its earlier tries, in words (an item that is retried is alone)
 
     def part(self, begin: int, end: int | None = None) -> "Chunk":
         """The items from ``begin`` to ``end``, counted from the start of this chunk."""
-        return Chunk(self.start + begin, self.items[begin:end], self.tries)
+        return Chunk(self.start + begin, self.items[begin:end], self.past)
 
 
 class Failure(NamedTuple):

@@ -16,7 +16,15 @@ from parmap._backends._base import Backend
 from parmap._backends._serial import Serial
 from parmap._chunks import Sizer
 from parmap._cores import cpu_count
-from parmap._errors import FallbackWarning, note_item, show_arguments
+from parmap._errors import (
+    FallbackWarning,
+    SerializationError,
+    add_note,
+    describe,
+    describe_tries,
+    note_item,
+    show_arguments,
+)
 from parmap._learned import learned
 from parmap._merge import AsCompleted, InOrder
 from parmap._observe import is_exiting, why_no_processes
@@ -139,7 +147,7 @@ class Call:
         begin = 0
         for failure in outcome.failures:
             position = failure.at - chunk.start
-            if isinstance(failure.error, Exception) and self._retry(chunk, position):
+            if self._retry(chunk, position, failure.error):
                 self._merge.add(chunk.start + begin, values[begin:position])
                 begin = position + 1
                 continue
@@ -172,11 +180,15 @@ class Call:
         self._rerun(chunk.part(position + 1))
         self._settle_done(Done(chunk.part(position, position + 1), [None], [failure], 0.0, 0))
 
-    def _retry(self, chunk: Chunk, position: int) -> bool:
-        if chunk.tries >= self.options.retries or self.failed:
-            return False
-        self._again.append(chunk.part(position, position + 1)._replace(tries=chunk.tries + 1))
-        return True
+    def _retry(self, chunk: Chunk, position: int, error: BaseException) -> bool:
+        """Has an item run again if it may be; its last error tells what became of the tries before."""
+        if len(chunk.past) < self.options.retries and not self.failed and isinstance(error, Exception):
+            again = chunk.part(position, position + 1)
+            self._again.append(again._replace(past=(*chunk.past, describe(error))))
+            return True
+        if chunk.past:
+            add_note(error, describe_tries((*chunk.past, describe(error))))
+        return False
 
     def _rerun(self, chunk: Chunk) -> None:
         # After a failure, only the items before it are still of use: they may fail too, or be waited for.
@@ -276,13 +288,15 @@ def engine(call: Call, plan: Plan) -> Driver:
     """
     options, source = call.options, call.source
     first = min(source.first, LAZY_FIRST_CHUNK) if call.lazy else source.first
+    first = first if options.timeout is None else 1  # items may be long, and those of a chunk wait for each other
     backend: Backend
     if plan.backend == "serial":
         return Driver(call, Serial(call.task, call.disposable), loop_sizer(call, ahead=source.inert))
-    sizer = Sizer(options.chunksize, plan.workers, first, call.left, seconds=learned.recall(call.task.func))
+    fixed = options.chunksize
     if plan.backend == "thread":
         from parmap._backends._threads import Threads
 
+        fixed = fixed if options.timeout is None else 1  # a thread is given up with all that it holds
         backend = Threads(call.task, plan.workers)
     else:
         if (reason := why_no_processes()) is not None:
@@ -290,6 +304,7 @@ def engine(call: Call, plan: Plan) -> Driver:
         from parmap._backends._processes import Processes
 
         backend = Processes(call.task, plan.workers, cpu_count())
+    sizer = Sizer(fixed, plan.workers, first, call.left, seconds=learned.recall(call.task.func))
     return Driver(call, backend, sizer)
 
 
@@ -303,17 +318,38 @@ def loop_sizer(call: Call, ahead: bool) -> Sizer:
 
 
 def run(call: Call) -> Iterator[list[Any]]:
-    """Runs a call on the engine that its options name and yields its results, in runs, as their turn comes."""
+    """Runs a call on the engine that its options call for and yields its results, in runs, as their turn comes."""
     plan = plan_given(call.options, cpu_count())
+    driver = _open(call, plan)
+    yield from drive(driver)
+    if driver.broken is not None:
+        warn_fallback(f"this call goes on in threads, because {driver.broken.error}")
+        yield from drive(engine(call, plan._replace(backend="thread")))
+
+
+def _open(call: Call, plan: Plan) -> Driver:
+    """Opens the engine of a plan or, with a warning, the one that does best without what cannot be had."""
     log_plan(plan)
     try:
-        driver = engine(call, plan)
+        return engine(call, plan)
+    except SerializationError as error:
+        if call.options.backend != "auto":
+            raise
+        reason: Exception = error
     except (OSError, RuntimeError) as error:
-        if not is_exiting():
-            kind = "processes" if plan.backend == "process" else "threads"
-            warn_fallback(f"this call runs as a plain loop, because {kind} cannot be started: {error}")
-        driver = engine(call, plan._replace(backend="serial"))
-    yield from drive(driver)
+        if call.options.timeout is not None and plan.backend == "thread":
+            raise
+        reason = error
+    other, words = plan._replace(backend="serial"), "as a plain loop"
+    if call.options.timeout is not None:
+        other, words = plan._replace(backend="thread", workers=max(plan.workers, 2)), "in threads"
+    if not is_exiting():
+        what = "" if isinstance(reason, SerializationError) else f"{_KINDS[plan.backend]} cannot be started: "
+        warn_fallback(f"this call runs {words}, because {what}{reason}")
+    return _open(call, other)
+
+
+_KINDS = {"process": "processes", "thread": "threads"}
 
 
 def processes_are_warm() -> bool:

@@ -15,7 +15,10 @@ from parmap._tuning import (
 
 
 def plan_given(options: Options, cores: int) -> Plan:
-    """The plan for a backend that the caller named."""
+    """The plan for a backend that the caller named, and for items that must be ended when their time is over."""
+    if options.backend == "auto":
+        workers = options.workers or cores
+        return Plan("process", workers, "timeout was given, and only a process can be ended inside an item")
     if options.workers is not None:
         return Plan(options.backend, options.workers, f"backend={options.backend!r} and workers were given")
     workers = {"serial": 1, "thread": min(MAX_THREADS, 4 * cores + 12)}.get(options.backend, cores)

@@ -102,6 +102,9 @@ FIRST_CHUNK: Final = 32
 # The same for a lazy call, whose results are kept until its consumer takes them (count).
 LAZY_FIRST_CHUNK: Final = 4
 
+# Seconds beyond `timeout` that a worker may take to read a chunk or to answer it, importing what it needs included.
+TRANSIT_GRACE: Final = 5.0
+
 # Seconds of work below which a chunk is not split further: what a dispatch to one more worker costs on both ends.
 LEAST_CHUNK: Final = 0.0002
 

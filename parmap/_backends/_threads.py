@@ -1,21 +1,39 @@
 """The engine of threads: for waiting work, and for computing work that leaves the GIL free."""
 
 import math
+import threading
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import perf_counter
 
 from parmap import _interrupts
-from parmap._records import Broken, Chunk, Lost, Outcome, Task
+from parmap._errors import ItemTimeoutError, show_arguments
+from parmap._records import Broken, Chunk, Failure, Lost, Outcome, Task
 from parmap._tuning import CHUNK_LIMIT
 from parmap._worker import initialize, run_chunk
+
+
+class _Run:
+    """A chunk in the hands of a thread. Exactly one side speaks for it: the thread that ends it, or who gives it up."""
+
+    def __init__(self, chunk: Chunk, name: str) -> None:
+        self.chunk = chunk
+        self.name = name
+        self.thread = threading.current_thread()
+        self.begin = perf_counter()
+        self._spoken = threading.Lock()
+
+    def speak(self) -> bool:
+        """Whether the asking side is the first to ask, and so the one that speaks."""
+        return self._spoken.acquire(blocking=False)
 
 
 class Threads:
     """Threads that draw chunks from one queue and put outcomes into another.
 
     The threads are daemons of this call alone. They are started as there is work for them and end when it is closed;
-    one that is inside an item cannot be stopped: it ends with the item, and what it then says is heard by nobody.
+    one that is inside an item cannot be stopped: it ends with the item, and what it then says is heard by nobody. So
+    an item that is overdue is given up together with its thread; with a time limit a chunk must be one item.
     Each chunk runs in a copy of the caller's context.
 
     Args:
@@ -35,6 +53,7 @@ class Threads:
         self.depth = 1
         self._flying = 0
         self._threads: list[Thread] = []
+        self._runs: dict[int, _Run] = {}  # by the start of the chunk; with a time limit only
         self._stop_at: float = math.inf  # index of the first item that must not start
         self._inbox: SimpleQueue[Chunk | None] = SimpleQueue()
         self._outbox: SimpleQueue[Outcome | None] = SimpleQueue()
@@ -67,6 +86,8 @@ class Threads:
 
     def wait(self, timeout: float | None) -> list[Outcome]:
         outcomes: list[Outcome] = []
+        if self._task.timeout is not None:
+            timeout = min(self._patience(self._task.timeout), math.inf if timeout is None else timeout)
         try:
             found = self._outbox.get(timeout=timeout)
             while True:
@@ -74,8 +95,34 @@ class Threads:
                     outcomes.append(found)
                 found = self._outbox.get_nowait()
         except Empty:
-            self._flying -= sum(not isinstance(each, Broken) for each in outcomes)
-            return outcomes
+            pass
+        if self._task.timeout is not None:
+            outcomes += self._give_up(self._task.timeout)
+        self._flying -= sum(not isinstance(each, Broken) for each in outcomes)
+        return outcomes
+
+    def _patience(self, limit: float) -> float:
+        """Seconds until the first item may be overdue."""
+        now = perf_counter()
+        return max(0.0, min((run.begin + limit - now for run in list(self._runs.values())), default=limit))
+
+    def _give_up(self, limit: float) -> list[Outcome]:
+        """Ends the waiting for the items that are overdue; other threads take the place of theirs."""
+        outcomes: list[Outcome] = []
+        now = perf_counter()
+        for run in list(self._runs.values()):
+            if now - run.begin < limit or not run.speak():
+                continue
+            chunk = run.chunk
+            self._runs.pop(chunk.start)
+            self._threads.remove(run.thread)
+            error = ItemTimeoutError(chunk.start, show_arguments(chunk.items[0], self._task.packed), limit)
+            outcomes.append(Lost(chunk, Failure(chunk.start, error, run.name), alone=False))
+            try:
+                self._start_thread()
+            except RuntimeError as found:
+                outcomes.append(Broken(found, elsewhere=False))
+        return outcomes
 
     def wake(self) -> None:
         self._outbox.put(None)
@@ -106,8 +153,21 @@ class Threads:
                     self._outbox.put(Broken(error, elsewhere=False))
                     return
                 fresh = False
-            self._outbox.put(self._run(chunk, name, started))
+            if self._task.timeout is None:
+                self._outbox.put(self._run(chunk, name, started))
+            elif not self._run_timed(chunk, name, started):
+                return
             del chunk  # while it waits, a thread keeps nothing of the user's
+
+    def _run_timed(self, chunk: Chunk, name: str, started: list[int]) -> bool:
+        """Runs a chunk unless it is given up; false: it was, and so was this thread."""
+        run = self._runs[chunk.start] = _Run(chunk, name)
+        outcome = self._run(chunk, name, started)
+        if not run.speak():
+            return False
+        self._runs.pop(chunk.start)
+        self._outbox.put(outcome)
+        return True
 
     def _run(self, chunk: Chunk, name: str, started: list[int]) -> Outcome:
         limit = perf_counter() + CHUNK_LIMIT

@@ -31,7 +31,7 @@ from parmap._transport._messages import (
 from parmap._transport._output import speak
 from parmap._transport._pickling import dump, explain, load
 from parmap._transport._tasks import look_up, make_definition, needed_anyway
-from parmap._tuning import START_TRIES
+from parmap._tuning import START_TRIES, TRANSIT_GRACE
 
 _calls = count(1)
 
@@ -227,17 +227,19 @@ class Processes:
         outcomes: list[Outcome] = []
         barren = bool(worker.held)
         for dispatch in worker.held:
-            if dispatch.number == number and phase != _page.IDLE:
+            if dispatch.number == number and phase not in (_page.IDLE, _page.INITIALIZING):
                 outcomes += self._lost(worker, dispatch.chunk, phase, started, exitcode)
                 barren = False
             else:
                 outcomes.append(Lost(dispatch.chunk, None, alone=False))
         self._barren = self._barren + 1 if barren else 0
         if self._barren >= START_TRIES:
-            outcomes.append(Broken(WorkerCrashError(None, "", exitcode), elsewhere=True))
+            outcomes.append(Broken(WorkerCrashError(None, "", exitcode), elsewhere=phase == _page.IDLE))
         return outcomes
 
     def _lost(self, worker: Worker, chunk: Chunk, phase: int, started: int, exitcode: int | None) -> list[Outcome]:
+        if worker.overdue not in (None, (phase, started)):
+            return [Lost(chunk, None, alone=False)]  # it had gone on to the next item when it was killed
         if phase == _page.RUNNING and started:
             position = started - 1
         elif len(chunk.items) == 1:
@@ -245,7 +247,7 @@ class Processes:
         else:
             return [Lost(chunk, None, alone=True)]
         index, arguments = chunk.start + position, self._show(chunk, position)
-        if worker.timed_out == started and self._task.timeout is not None and worker.timed_out:
+        if worker.overdue is not None and self._task.timeout is not None:
             error: Exception = ItemTimeoutError(index, arguments, self._task.timeout)
         else:
             error = WorkerCrashError(index, arguments, exitcode)
@@ -258,21 +260,26 @@ class Processes:
         if self._task.timeout is None:
             return None
         now = time.monotonic_ns()
-        overdue = [self._left(worker, now) for worker in self._crew if worker.held]
+        overdue = [self._left(worker, now) for worker in self._crew if worker.overdue is None]
         return min(overdue, default=self._task.timeout)
 
     def _left(self, worker: Worker, now: int) -> float:
+        """Seconds until what a worker does is overdue. Reading and answering are no part of the item, but must end."""
         assert self._task.timeout is not None
         slots = worker.page.slots
-        if slots[_page.PHASE] != _page.RUNNING:
+        phase = slots[_page.PHASE]
+        if phase in (_page.IDLE, _page.INITIALIZING) or not worker.held:
             return self._task.timeout
-        return self._task.timeout - (now - slots[_page.SINCE]) / 1e9
+        limit = self._task.timeout + (0.0 if phase == _page.RUNNING else TRANSIT_GRACE)
+        return limit - (now - slots[_page.SINCE]) / 1e9
 
     def _end_overdue(self) -> None:
         now = time.monotonic_ns()
         for worker in self._crew:
-            if worker.held and not worker.timed_out and self._left(worker, now) <= 0:
-                worker.timed_out = worker.page.slots[_page.STARTED]
+            slots = worker.page.slots
+            seen = slots[_page.PHASE], slots[_page.STARTED]
+            if worker.overdue is None and self._left(worker, now) <= 0:
+                worker.overdue = seen
                 self._crew.kill(worker)
 
     # --- words ---

@@ -175,19 +175,19 @@ class _Child:
         work: Work = frame.message
         slots = self._page.slots
         slots[_page.STARTED] = 0
-        slots[_page.PHASE] = _page.READING
         slots[_page.NUMBER] = work.number
         if self._task is None or frame.payload is None or work.call != self._call:
             return  # the function could not be rebuilt, which was said
+        if not self._initialized and not self._initialize(self._task):
+            return
+        self._enter(_page.READING)
         try:
             with _nesting.loading():
                 items = load(frame.payload, self._find)
         except Exception as error:
             self._send(Unreadable(work.call, work.number, _in_words(error)))
             return
-        if not self._initialized and not self._initialize(self._task):
-            return
-        slots[_page.PHASE] = _page.RUNNING
+        self._enter(_page.RUNNING)
         limit = perf_counter() + CHUNK_LIMIT
         task = self._task
 
@@ -196,12 +196,18 @@ class _Child:
             return _page.allowed(slots, work.start + done) and (not done or perf_counter() < limit)
 
         done = run_chunk(task, Chunk(work.start, items), self._name, slots, go_on)
-        slots[_page.PHASE] = _page.ANSWERING
+        self._enter(_page.ANSWERING)
         self._answer(work, done)
-        slots[_page.PHASE] = _page.IDLE
+        self._enter(_page.IDLE)
+
+    def _enter(self, phase: int) -> None:
+        self._page.slots[_page.SINCE] = monotonic_ns()
+        self._page.slots[_page.PHASE] = phase
 
     def _initialize(self, task: Task) -> bool:
         self._initialized = True
+        if task.initializer is not None:
+            self._enter(_page.INITIALIZING)
         try:
             initialize(task, self._name)
         except BaseException as error:

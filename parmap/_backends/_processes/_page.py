@@ -16,11 +16,11 @@ SIZE = mmap.PAGESIZE
 STARTED = 0  # worker: number of the item being run, counted from one within the dispatch; 0: none yet
 NUMBER = 1  # worker: the dispatch that it has in hands
 PHASE = 2  # worker: what it does with it
-SINCE = 3  # worker: when the item was started, in nanoseconds of the monotonic clock (with a timeout only)
+SINCE = 3  # worker: when it began the phase or the item, in nanoseconds of the monotonic clock
 STOP = 4  # caller: index of the first item that must not start, plus one; 0: all may
 
 # Phases.
-IDLE, READING, RUNNING, ANSWERING = range(4)
+IDLE, INITIALIZING, READING, RUNNING, ANSWERING = range(5)
 
 
 def forbid(slots: "memoryview[int]", index: int) -> None:

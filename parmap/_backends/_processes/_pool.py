@@ -44,7 +44,7 @@ class Worker:
         setting: The surroundings that it was told last.
         definition: The key of the definition that it was told last.
         stamps: Which versions of the user's modules it has imported, or may have.
-        timed_out: Number of the item in its chunk for which it was killed, if it was.
+        overdue: What its page said of the item that it was killed for: the phase and the number in the chunk.
     """
 
     def __init__(self, number: int, link: Link, page: Page) -> None:
@@ -57,7 +57,7 @@ class Worker:
         self.dispatched = 0
         self.definition: object = None
         self.stamps: dict[str, Stamp] = {}
-        self.timed_out = 0
+        self.overdue: tuple[int, int] | None = None
 
     @property
     def ready(self) -> bool:
