@@ -7,6 +7,7 @@ from typing import Any
 
 from parmap._nesting import level
 from parmap._transport._messages import Setting
+from parmap._transport._reports import log_levels
 
 # How many threads BLAS and OpenMP start. What the user has set stays; the first one decides for all of them.
 _THREAD_VARIABLES = (
@@ -42,8 +43,9 @@ def current(cores: int) -> Setting:
         directory = os.getcwd()
     except OSError:  # it was removed
         directory = None
+    filters: list[object] = [each for each in warnings.filters if each[2].__module__ != "__main__"]
     return Setting(
-        directory, list(sys.path), _environment.read(), list(warnings.filters), list(sys.argv), cores, level() + 1
+        directory, list(sys.path), _environment.read(), filters, list(sys.argv), cores, level() + 1, log_levels()
     )
 
 

@@ -102,6 +102,9 @@ FIRST_CHUNK: Final = 32
 # The same for a lazy call, whose results are kept until its consumer takes them (count).
 LAZY_FIRST_CHUNK: Final = 4
 
+# The most that is kept of what a worker writes to its standard error, for the case that it dies (characters).
+WORDS_LIMIT: Final = 4000
+
 # Seconds beyond `timeout` that a worker may take to read a chunk or to answer it, importing what it needs included.
 TRANSIT_GRACE: Final = 5.0
 

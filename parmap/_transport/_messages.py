@@ -4,8 +4,15 @@ Each message is a named tuple. Those about a chunk carry the call that it belong
 is dropped. A payload is what goes with a message besides (see `_links`).
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+
+class LogLevels(NamedTuple):
+    """What the caller logs."""
+
+    disabled: int  # records up to this level are not made at all
+    loggers: Mapping[str, int]  # those that have a level of their own; "": the root
 
 
 class Setting(NamedTuple):
@@ -18,6 +25,7 @@ class Setting(NamedTuple):
     argv: list[str]
     cores: int  # that the worker may use: the share of a nested call
     level: int  # of the worker: 1 in the worker of the user's own process
+    logs: LogLevels | None  # None: the caller does not log
 
 
 # --- to the launcher ---
@@ -99,6 +107,21 @@ class Output(NamedTuple):
 
     stream: str  # "stdout" or "stderr"
     text: str
+
+
+class Logged(NamedTuple):
+    """Something was logged."""
+
+    fields: Mapping[str, Any]  # of the record
+
+
+class Warned(NamedTuple):
+    """Something warned."""
+
+    warning: Warning
+    filename: str
+    lineno: int
+    module: str  # the name of the module that it is about; empty: not known
 
 
 class Finished(NamedTuple):

@@ -22,16 +22,18 @@ from parmap._transport._messages import (
     Definition,
     Finished,
     Hello,
+    Logged,
     Need,
     Output,
     Undefined,
     Unreadable,
+    Warned,
     Work,
 )
-from parmap._transport._output import speak
 from parmap._transport._pickling import dump, explain, load
+from parmap._transport._reports import relay
 from parmap._transport._tasks import look_up, make_definition, needed_anyway
-from parmap._tuning import START_TRIES, TRANSIT_GRACE
+from parmap._tuning import START_TRIES, TRANSIT_GRACE, WORDS_LIMIT
 
 _calls = count(1)
 
@@ -143,8 +145,10 @@ class Processes:
         message = frame.message
         if isinstance(message, Finished) and message.call == self._call:
             self._outcomes.append(self._done(worker, frame, message))
-        elif isinstance(message, Output):
-            speak(message)
+        elif isinstance(message, Output | Logged | Warned):
+            relay(message)
+            if isinstance(message, Output) and message.stream == "stderr":
+                worker.words = (worker.words + message.text)[-WORDS_LIMIT:]
         elif isinstance(message, Hello):
             worker.process = message.pid
         elif isinstance(message, Need):
@@ -160,6 +164,7 @@ class Processes:
     def _done(self, worker: Worker, frame: Frame, message: Finished) -> Outcome:
         dispatch = worker.held.popleft()
         self._barren = 0
+        worker.words = ""
         chunk = dispatch.chunk
         assert frame.payload is not None
         try:
@@ -223,6 +228,7 @@ class Processes:
         """Takes a dead worker out and reads from its page what it did."""
         slots = worker.page.slots
         number, phase, started = slots[_page.NUMBER], slots[_page.PHASE], slots[_page.STARTED]
+        words = (worker.words + worker.page.text()).strip()
         exitcode = self._crew.bury(worker)
         outcomes: list[Outcome] = []
         barren = bool(worker.held)
@@ -234,7 +240,7 @@ class Processes:
                 outcomes.append(Lost(dispatch.chunk, None, alone=False))
         self._barren = self._barren + 1 if barren else 0
         if self._barren >= START_TRIES:
-            outcomes.append(Broken(WorkerCrashError(None, "", exitcode), elsewhere=phase == _page.IDLE))
+            outcomes.append(Broken(WorkerCrashError(None, "", exitcode, words), elsewhere=phase == _page.IDLE))
         return outcomes
 
     def _lost(self, worker: Worker, chunk: Chunk, phase: int, started: int, exitcode: int | None) -> list[Outcome]:

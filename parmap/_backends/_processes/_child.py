@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from parmap import _cores, _nesting, _settings
 from parmap._backends._processes import _page
-from parmap._backends._processes._page import Page
+from parmap._backends._processes._page import Overheard, Page
 from parmap._errors import SerializationError
 from parmap._records import Chunk, Done, Failure, Task
 from parmap._transport import _lifeline
@@ -42,6 +42,7 @@ from parmap._transport._messages import (
 )
 from parmap._transport._output import speakers
 from parmap._transport._pickling import dump, explain, load
+from parmap._transport._reports import Reporter, forget_warnings
 from parmap._tuning import CHUNK_LIMIT, IDLE_LIFE
 from parmap._worker import initialize, run_chunk
 
@@ -53,7 +54,7 @@ def main(number: int, end: socket.socket, page: int, lifeline: int) -> NoReturn:
         # A handler, where SIG_IGN would do, because programs that the user's function starts would inherit that.
         signal.signal(signal.SIGINT, lambda *_: None)
         _lifeline.hold(lifeline)
-        _Child(number, Link(end), Page(page)).serve()
+        _Child(number, Link(end), Page(page), Overheard(page)).serve()
         code = 0
     except BrokenPipeError:
         code = 0
@@ -75,11 +76,38 @@ class _HungUp(Exception):
     """The caller closed the socket."""
 
 
-class _Child:
-    def __init__(self, number: int, link: Link, page: Page) -> None:
+class _Sender:
+    """Sends messages from any thread of a worker: the user's function may print in each of them, at any time.
+
+    Also in the middle of sending another one, when the garbage collector runs a finalizer there: that message waits.
+    """
+
+    def __init__(self, link: Link) -> None:
         self._link = link
-        self._sending = threading.Lock()  # a thread of the user's function may print at any time
+        self._lock = threading.Lock()
+        self._sender = 0  # the thread that is sending
+        self._late: deque[object] = deque()
+
+    def send(self, message: object, parcel: Parcel | None = None) -> None:
+        if self._sender == threading.get_ident():
+            self._late.append(message)
+            return
+        with self._lock:
+            self._sender = threading.get_ident()
+            try:
+                self._link.send(message, parcel)
+                while self._late:
+                    self._link.send(self._late.popleft())
+            finally:
+                self._sender = 0
+
+
+class _Child:
+    def __init__(self, number: int, link: Link, page: Page, overheard: Overheard) -> None:
+        self._link = link
+        self._send = _Sender(link).send
         self._page = page
+        self._overheard = overheard
         self._name = f"worker {number} (process {os.getpid()})"
         self._frames: deque[Frame] = deque()
         self._call = -1
@@ -87,6 +115,7 @@ class _Child:
         self._initialized = False
         self._main = types.ModuleType("__main__")
         self._speakers = speakers(self._send)
+        self._reporter = Reporter(self._send)
 
     def serve(self) -> None:
         _reseed()
@@ -105,10 +134,6 @@ class _Child:
                 del frame  # while it waits, a worker keeps no items
         except _HungUp:
             return
-
-    def _send(self, message: object, parcel: Parcel | None = None) -> None:
-        with self._sending:
-            self._link.send(message, parcel)
 
     def _next(self) -> Frame:
         while not self._frames:
@@ -129,11 +154,14 @@ class _Child:
         _cores.set_share(setting.cores)
         _nesting.enter(setting.level)
         _settings.apply(setting)
+        if setting.logs is not None:
+            self._reporter.log_at(setting.logs)
 
     def _define(self, frame: Frame) -> None:
         define: Define = frame.message
         self._call = define.call
         self._initialized = False
+        forget_warnings()
         func: Any = None
         initializer: Any = None
         if frame.payload is not None:
@@ -145,6 +173,8 @@ class _Child:
             except Exception as error:
                 self._send(Undefined(define.call, _in_words(error), None))
                 return
+            finally:
+                self._overheard.release()
         elif self._task is not None:
             func, initializer = self._task.func, self._task.initializer
         self._task = Task(func, define.packed, define.keep_going, initializer, define.timeout, Context())

@@ -21,8 +21,8 @@ from parmap._backends._processes._launcher import Launcher, ZygoteLauncher
 from parmap._backends._processes._page import Page
 from parmap._records import Chunk
 from parmap._transport._links import Link, pair
-from parmap._transport._messages import Hello, Output, Setting
-from parmap._transport._output import speak
+from parmap._transport._messages import Hello, Logged, Output, Setting, Warned
+from parmap._transport._reports import relay
 from parmap._transport._tasks import Stamp
 from parmap._tuning import EXIT_STATUS_WAIT
 
@@ -44,6 +44,7 @@ class Worker:
         setting: The surroundings that it was told last.
         definition: The key of the definition that it was told last.
         stamps: Which versions of the user's modules it has imported, or may have.
+        words: The end of what it has written to its standard error since its last answer.
         overdue: What its page said of the item that it was killed for: the phase and the number in the chunk.
     """
 
@@ -57,6 +58,7 @@ class Worker:
         self.dispatched = 0
         self.definition: object = None
         self.stamps: dict[str, Stamp] = {}
+        self.words = ""
         self.overdue: tuple[int, int] | None = None
 
     @property
@@ -70,8 +72,8 @@ class Worker:
         """Whether an idle worker is still there, going by its link. What it has said meanwhile is heard."""
         frames = self.link.receive(socket.MSG_DONTWAIT)
         for frame in frames or ():
-            if isinstance(frame.message, Output):
-                speak(frame.message)
+            if isinstance(frame.message, Output | Logged | Warned):
+                relay(frame.message)
             elif isinstance(frame.message, Hello):
                 self.process = frame.message.pid
         return frames is not None
