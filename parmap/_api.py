@@ -28,6 +28,7 @@ class _Options(TypedDict, total=False):
     chunksize: int | None
     timeout: float | None
     retries: int
+    seed: int | None
     return_exceptions: bool
     initializer: Callable[[], object] | None
     strict: bool
@@ -39,6 +40,7 @@ class _ChunkedOptions(TypedDict, total=False):
     workers: int | None
     timeout: float | None
     retries: int
+    seed: int | None
     return_exceptions: bool
     initializer: Callable[[], object] | None
 
@@ -76,6 +78,7 @@ def pmap(
     chunksize: int | None = default(None),
     timeout: float | None = default(None),
     retries: int = default(0),
+    seed: int | None = default(None),
     return_exceptions: bool = default(False),
     initializer: Callable[[], object] | None = default(None),
     strict: bool = default(False),
@@ -101,6 +104,10 @@ def pmap(
             and may still have effects. Under ``"auto"`` the items run in processes from the first one on.
         retries: How many more times an item is run that raised an ``Exception``, took too long or lost its worker,
             at least 0.
+        seed: A whole number of at least 0. Each item then draws its own, reproducible numbers from `random` and from
+            NumPy's global generator: the same whatever the backend, the workers, the chunks and the tries, different
+            for each item and each seed. The caller's own generators are left as they were. Seeded items of one
+            process take turns, so ``"auto"`` does not use threads. It costs about 50 µs an item.
         return_exceptions: Puts an item's exception in the place of its result, and goes on.
         initializer: Called once in each worker (thread or process) before its first item, without arguments. The
             calling thread counts as a worker where it runs items.
@@ -163,6 +170,7 @@ def pimap(
     chunksize: int | None = default(None),
     timeout: float | None = default(None),
     retries: int = default(0),
+    seed: int | None = default(None),
     return_exceptions: bool = default(False),
     initializer: Callable[[], object] | None = default(None),
     strict: bool = default(False),
@@ -184,6 +192,7 @@ def pimap(
         chunksize: As for `pmap`.
         timeout: As for `pmap`.
         retries: As for `pmap`.
+        seed: As for `pmap`.
         return_exceptions: As for `pmap`.
         initializer: As for `pmap`.
         strict: As for `pmap`.
@@ -229,6 +238,7 @@ def pchunked(
     workers: int | None = default(None),
     timeout: float | None = default(None),
     retries: int = default(0),
+    seed: int | None = default(None),
     return_exceptions: bool = default(False),
     initializer: Callable[[], object] | None = default(None),
 ) -> Any:
@@ -247,6 +257,7 @@ def pchunked(
         workers: As for `pmap`.
         timeout: As for `pmap`, for each chunk.
         retries: As for `pmap`, for each chunk.
+        seed: As for `pmap`, for each chunk: the numbers depend on how many chunks there are.
         return_exceptions: As for `pmap`, for each chunk.
         initializer: As for `pmap`.
 
@@ -309,7 +320,15 @@ def _start(func: Callable[..., Any], iterables: tuple[Iterable[Any], ...], optio
     from parmap._run import Call, run
 
     source = Source(iterables, options.strict)
-    task = Task(func, source.packed, options.return_exceptions, options.initializer, options.timeout, copy_context())
+    task = Task(
+        func,
+        source.packed,
+        options.return_exceptions,
+        options.initializer,
+        options.timeout,
+        options.seed,
+        copy_context(),
+    )
     options = options._replace(backend=allowed(options.backend, options.timeout is not None))
     call = Call(task, source, options, lazy)
     if options.backend != "auto" or options.timeout is not None:

@@ -51,7 +51,7 @@ def _count(name: str, value: Any, *, least: int = 1, optional: bool = True) -> A
     except (AttributeError, TypeError):
         number = None
     if number is None or number < least:
-        otherwise = ", or None to let parmap decide" if optional else ""
+        otherwise = ", or None" if optional else ""
         raise ValueError(f"{name}={value!r} is not allowed: use a whole number of at least {least}{otherwise}")
     return number
 
@@ -66,6 +66,11 @@ def _seconds(name: str, value: Any) -> float | None:
     if not seconds > 0:
         raise ValueError(f"{name}={value!r} is not allowed: use seconds, a number above 0, or None for no limit")
     return seconds if seconds < math.inf else None
+
+
+def _seed(name: str, value: Any) -> int | None:
+    number: int | None = _count(name, value, least=0)
+    return number
 
 
 def _tries(name: str, value: Any) -> int:
@@ -91,6 +96,7 @@ _CHECKS: dict[str, tuple[Callable[[str, Any], Any], Any]] = {
     "chunksize": (_count, None),
     "timeout": (_seconds, None),
     "retries": (_tries, 0),
+    "seed": (_seed, None),
     "return_exceptions": (_flag, False),
     "initializer": (_initializer, None),
     "strict": (_flag, False),
@@ -111,7 +117,7 @@ def options(**defaults: Any) -> Iterator[None]:
 
     Args:
         **defaults: Any option of :func:`pmap` and :func:`pimap`, by name: ``backend``, ``workers``, ``chunksize``,
-            ``timeout``, ``retries``, ``return_exceptions``, ``initializer``, ``strict``, ``ordered``, ``buffersize``.
+            ``timeout``, ``retries``, ``seed``, ``return_exceptions``, ``initializer``, ``strict``, ``ordered``, ``buffersize``.
 
     Raises:
         TypeError: An unknown option, or a value of the wrong type.
@@ -166,6 +172,11 @@ def resolve(given: Mapping[str, Any], environ: Mapping[str, str]) -> Options:
         raise ValueError(
             f"timeout={values['timeout']:g} is not allowed with backend='serial', which cannot leave an item that "
             f"runs: use 'auto', 'process' or 'thread', or no timeout"
+        )
+    if values["timeout"] is not None and values["seed"] is not None and values["backend"] == "thread":
+        raise ValueError(
+            f"timeout={values['timeout']:g} is not allowed with backend='thread' and a seed: seeded items take turns "
+            f"in a process, and one that hangs would keep its turn; use 'auto' or 'process'"
         )
     return Options(**values)
 

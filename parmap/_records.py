@@ -20,6 +20,7 @@ class Options(NamedTuple):
     chunksize: int | None
     timeout: float | None
     retries: int
+    seed: int | None
     return_exceptions: bool
     initializer: Callable[[], object] | None
     strict: bool
@@ -35,6 +36,7 @@ class Task(NamedTuple):
     keep_going: bool  # a failed item does not stop the rest of its chunk
     initializer: Callable[[], object] | None
     timeout: float | None  # seconds for one item
+    seed: int | None  # of the random numbers of its items
     context: Context  # the caller's; threads run items in copies of it
 
 

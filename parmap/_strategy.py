@@ -5,6 +5,7 @@ from parmap._tuning import (
     ALREADY_PARALLEL_ABOVE,
     GIL_HELD_ABOVE,
     MAX_THREADS,
+    MAX_WAITING_PROCESSES,
     START_COLD,
     START_THREADS,
     START_WARM,
@@ -30,7 +31,7 @@ def plan_seen(options: Options, facts: Facts) -> Plan | None:
     if facts.left == 0 or options.workers == 1:
         return None
     if facts.waiting > WAITING_BELOW:
-        return _threads_for_waiting(options, facts)
+        return _workers_for_waiting(options, facts)
     workers = options.workers or facts.cores
     if workers < 2:
         return None
@@ -38,26 +39,32 @@ def plan_seen(options: Options, facts: Facts) -> Plan | None:
         return None
     left = _seconds_left(facts)
     gain = left * (1 - 1 / workers)
-    if facts.gil_held < GIL_HELD_ABOVE:
+    if facts.gil_held < GIL_HELD_ABOVE and options.seed is None:
         start, backend, why = START_THREADS, "thread", "the items compute and leave the GIL free"
     else:
         start, backend = (START_WARM if facts.warm else START_COLD), "process"
-        why = "the items compute and hold the GIL"
+        why = "the items compute and hold the GIL" if options.seed is None else _SEEDED
         gain -= _items_left(facts) * TRANSPORT_ITEM
     if gain <= start * WORTH_FACTOR:
         return None
     return Plan(backend, workers, f"{why}; about {left:.2g} s of work were left")
 
 
-def _threads_for_waiting(options: Options, facts: Facts) -> Plan | None:
-    if _seconds_left(facts) * facts.waiting <= START_THREADS * WORTH_FACTOR:
+_SEEDED = "seeded items take turns in a process"
+
+
+def _workers_for_waiting(options: Options, facts: Facts) -> Plan | None:
+    start, backend, most = START_THREADS, "thread", MAX_THREADS
+    if options.seed is not None:
+        start, backend, most = START_WARM if facts.warm else START_COLD, "process", MAX_WAITING_PROCESSES
+    if _seconds_left(facts) * facts.waiting <= start * WORTH_FACTOR:
         return None
     # While one item waits, the others may compute: 1 / (share of computing) items keep one core busy.
-    computing = max(1 - facts.waiting, 1 / MAX_THREADS)
-    workers = options.workers or max(2, min(MAX_THREADS, round(facts.cores / computing)))
+    computing = max(1 - facts.waiting, 1 / most)
+    workers = options.workers or max(2, min(most, round(facts.cores / computing)))
     if facts.left is not None:
         workers = min(workers, max(facts.left, 1))
-    return Plan("thread", workers, f"the items wait {facts.waiting:.0%} of their time")
+    return Plan(backend, workers, f"the items wait {facts.waiting:.0%} of their time")
 
 
 def _seconds_left(facts: Facts) -> float:

@@ -54,6 +54,9 @@ START_COLD: Final = 0.050
 # for stacks and the pressure on the other side (a server, a disk) are not.
 MAX_THREADS: Final = 64
 
+# The most worker processes for waiting work that threads may not do (count). Each takes a few MB of its own.
+MAX_WAITING_PROCESSES: Final = 16
+
 # Chunks that one process holds at a time: one it runs and one that waits in its socket, so that it never idles for a
 # round trip (count).
 IN_FLIGHT: Final = 2

@@ -4,11 +4,12 @@ Every engine runs its chunks here, in the caller's thread, in a thread of its ow
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from time import perf_counter
 from typing import Any, Protocol
 
 from parmap._errors import add_note
+from parmap._random import Start, streams
 from parmap._records import Chunk, Done, Failure, Task
 from parmap._tuning import BLOCK_TARGET
 
@@ -22,6 +23,18 @@ class Slots(Protocol):
 def star(func: Callable[..., Any], packed: bool) -> Callable[[Any], Any]:
     """``func`` as a function of one item."""
     return (lambda item: func(*item)) if packed else func
+
+
+def seeded(call: Callable[[Any], Any], start: Start | None, first: int, values: Sized) -> Callable[[Any], Any]:
+    """``call`` with the stream of the item started before; its index is ``first`` and the results so far."""
+    if start is None:
+        return call
+
+    def started(item: Any) -> Any:
+        start(first + len(values))
+        return call(item)
+
+    return started
 
 
 def initialize(task: Task, worker: str) -> None:
@@ -47,25 +60,27 @@ def run_chunk(
     behind says which item it was. Items run in blocks of about ``BLOCK_TARGET`` seconds, one item at first, and
     ``go_on`` is asked before each; with a ``timeout`` a block is one item.
     """
-    call = star(task.func, task.packed)
     values: list[Any] = []
     failures: list[Failure] = []
     append = values.append
     block = 1
-    begin = last = perf_counter()
-    while len(values) < len(chunk.items) and go_on(len(values)):
-        done = len(values)
-        try:
-            for started[0], item in enumerate(chunk.items[done : done + block], done + 1):
-                append(call(item))
-        except BaseException as error:
-            failures.append(Failure(chunk.start + len(values), error, worker))
-            append(None)
-            if not (task.keep_going and isinstance(error, Exception)):
-                break
-        now = perf_counter()
-        if task.timeout is None:
-            block = block * 2 if now - last < BLOCK_TARGET / 2 else max(1, block // 2)
-        last = now
+    with streams(task.seed) as start:
+        call = seeded(star(task.func, task.packed), start, chunk.start, values)
+        begin = last = perf_counter()
+        while len(values) < len(chunk.items) and go_on(len(values)):
+            done = len(values)
+            try:
+                for started[0], item in enumerate(chunk.items[done : done + block], done + 1):
+                    append(call(item))
+            except BaseException as error:
+                failures.append(Failure(chunk.start + len(values), error, worker))
+                append(None)
+                if not (task.keep_going and isinstance(error, Exception)):
+                    break
+            now = perf_counter()
+            if task.timeout is None:
+                block = block * 2 if now - last < BLOCK_TARGET / 2 else max(1, block // 2)
+            last = now
+        seconds = perf_counter() - begin
     size = sys.getsizeof(values[-1]) * len(values) if values else 0
-    return Done(chunk, values, failures, perf_counter() - begin, size)
+    return Done(chunk, values, failures, seconds, size)

@@ -6,8 +6,9 @@ from threading import Lock
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from parmap._random import Start, streams
 from parmap._records import Chunk, Done, Failure, Outcome, Task
-from parmap._worker import initialize, star
+from parmap._worker import initialize, seeded, star
 
 WORKER = "the calling thread"
 
@@ -72,17 +73,22 @@ class Serial:
         if not self._initialized:
             self._initialized = True
             initialize(self._task, WORKER)
+        with streams(self._task.seed) as start:
+            return [self._run(*self._running, start)]
+
+    def _run(self, chunk: Chunk, items: Iterator[Any], start: Start | None) -> Done:
         begin = perf_counter()
         values: list[Any] = []
         failures: list[Failure] = []
-        chunk, items = self._running
+        call = seeded(self._call, start, chunk.start, values)
         while True:
             try:
-                if self._disposable:
-                    call = self._call
+                if self._disposable and start is None:
                     values = [call(item) for item in items]
                 else:
-                    self._run_each(items, values)
+                    append = values.append
+                    for item in items:
+                        append(call(item))
                 break
             except BaseException as error:
                 with self._lock:
@@ -94,12 +100,7 @@ class Serial:
         with self._lock:
             self._running = None
             ran = chunk.part(0, len(chunk.items) - self._given) if self._given else chunk
-        return [Done(ran, values, failures, perf_counter() - begin, 0)]
-
-    def _run_each(self, items: Iterator[Any], values: list[Any]) -> None:
-        call, append = self._call, values.append
-        for item in items:
-            append(call(item))
+        return Done(ran, values, failures, perf_counter() - begin, 0)
 
     def give_back(self) -> Chunk | None:
         """Takes the items that have not been started away from the chunk that is being run."""

@@ -69,6 +69,7 @@ class Define(NamedTuple):
     packed: bool
     keep_going: bool
     timeout: float | None
+    seed: int | None
 
 
 class Work(NamedTuple):

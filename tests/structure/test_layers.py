@@ -30,6 +30,7 @@ HANDS: Patterns = (
     "_interrupts",
     "_learned",
     "_nesting",
+    "_random",
     "_settings",
     "_worker",
     "_transport",
@@ -55,7 +56,8 @@ TABLE: dict[str, Patterns] = {
     # hands: words, and each other where it says so
     "_observe": WORDS,
     "_cores": WORDS,
-    "_worker": WORDS,
+    "_random": WORDS,
+    "_worker": (*WORDS, "_random"),
     "_companion": (*WORDS, "_interrupts", "_observe"),
     "_interrupts": WORDS,
     "_learned": WORDS,

@@ -20,6 +20,7 @@ OPTIONS = Options(
     chunksize=None,
     timeout=None,
     retries=0,
+    seed=None,
     return_exceptions=False,
     initializer=None,
     strict=False,
@@ -46,7 +47,13 @@ def make_task(
 ) -> Task:
     """A task of a function of one item."""
     return Task(
-        func=func, packed=False, keep_going=keep_going, initializer=initializer, timeout=None, context=copy_context()
+        func=func,
+        packed=False,
+        keep_going=keep_going,
+        initializer=initializer,
+        timeout=None,
+        seed=None,
+        context=copy_context(),
     )
 
 

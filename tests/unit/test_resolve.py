@@ -19,6 +19,7 @@ DEFAULTS = Options(
     chunksize=None,
     timeout=None,
     retries=0,
+    seed=None,
     return_exceptions=False,
     initializer=None,
     strict=False,
@@ -26,9 +27,7 @@ DEFAULTS = Options(
     buffersize=None,
 )
 # The parameters of a call to which nothing was given.
-NOTHING_GIVEN: dict[str, Any] = {
-    name: default(value) for name, value in DEFAULTS._asdict().items() if name not in ("timeout", "retries")
-}
+NOTHING_GIVEN: dict[str, Any] = {name: default(value) for name, value in DEFAULTS._asdict().items()}
 
 
 def given_only(**given: Any) -> dict[str, Any]:

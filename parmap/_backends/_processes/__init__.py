@@ -59,7 +59,7 @@ class Processes:
         self._outcomes: list[Outcome] = []  # found while something else was done
         self._barren = 0  # deaths in a row of workers that had done nothing yet
         self._closed = False
-        define = Define(self._call, task.packed, task.keep_going, task.timeout)
+        define = Define(self._call, task.packed, task.keep_going, task.timeout, task.seed)
         setting = _settings.current(max(1, cores // workers))
         if not pool().warm:
             pool().prepare(setting, needed_anyway(task))  # it comes up while the definition is made

@@ -177,7 +177,7 @@ class _Child:
                 self._overheard.release()
         elif self._task is not None:
             func, initializer = self._task.func, self._task.initializer
-        self._task = Task(func, define.packed, define.keep_going, initializer, define.timeout, Context())
+        self._task = Task(func, define.packed, define.keep_going, initializer, define.timeout, define.seed, Context())
 
     def _end(self, frame: Frame) -> None:
         self._task = None
