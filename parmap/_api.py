@@ -12,7 +12,7 @@ from parmap._records import Options, Task
 from parmap._source import Source
 
 if TYPE_CHECKING:
-    from parmap._run import Call
+    from parmap._call import Call
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -316,8 +316,9 @@ class _Started(NamedTuple):
 
 def _start(func: Callable[..., Any], iterables: tuple[Iterable[Any], ...], options: Options, lazy: bool) -> _Started:
     # Not before the first call: half of what importing parmap would cost.
+    from parmap._call import Call
     from parmap._nesting import allowed
-    from parmap._run import Call, run
+    from parmap._run import run
 
     source = Source(iterables, options.strict)
     task = Task(

@@ -62,6 +62,10 @@ class Sizer:
         self._bytes = max(self._bytes, size / items)
         self._limit = min(max(self._limit, items * CHUNK_GROWTH), self._most)
 
+    def expect(self, seconds: float) -> None:
+        """Takes ``seconds`` for what an item takes, until something has been seen."""
+        self.seconds = max(self.seconds, seconds)
+
     def size(self, left: int | None) -> int:
         """The size of the next chunk, with ``left`` items to go (``None``: not known)."""
         if self._fixed is not None:

@@ -10,30 +10,42 @@ from collections.abc import Callable
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
 
-from parmap._tuning import LEARNED_FUNCTIONS
+from parmap._records import Facts, Seen
+from parmap._tuning import LEARNED_FUNCTIONS, STILL_FITS
 
 
 class Learned:
-    """Seconds that an item takes, for the functions that were used last."""
+    """What was seen of the functions that were used last."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seconds: OrderedDict[object, float] = OrderedDict()
+        self._seen: OrderedDict[object, Seen] = OrderedDict()
 
-    def recall(self, func: Callable[..., Any]) -> float:
-        """Seconds that an item of ``func`` took the last time; 0.0: not known."""
-        return self._seconds.get(_key(func), 0.0)
+    def recall(self, func: Callable[..., Any]) -> Seen:
+        """What was seen of ``func`` the last time; nothing: its items took 0.0 seconds."""
+        return self._seen.get(_key(func), _NOTHING)
 
-    def remember(self, func: Callable[..., Any], seconds: float) -> None:
-        """Notes what an item of ``func`` takes; 0.0, that nothing was seen, is not noted."""
+    def remember(self, func: Callable[..., Any], seconds: float, facts: Facts | None = None) -> None:
+        """Notes what an item of ``func`` takes; 0.0, that nothing was seen, is not noted.
+
+        Args:
+            func: The function.
+            seconds: What an item took.
+            facts: What was seen of its loop; ``None``: no more than before, which is forgotten when it no longer fits.
+        """
         if not seconds:
             return
         key = _key(func)
         with self._lock:
-            self._seconds[key] = seconds
-            self._seconds.move_to_end(key)
-            if len(self._seconds) > LEARNED_FUNCTIONS:
-                self._seconds.popitem(last=False)
+            before = self._seen.get(key, _NOTHING)
+            kept = before.facts if before.seconds / STILL_FITS < seconds < before.seconds * STILL_FITS else None
+            self._seen[key] = Seen(seconds, kept if facts is None else facts)
+            self._seen.move_to_end(key)
+            if len(self._seen) > LEARNED_FUNCTIONS:
+                self._seen.popitem(last=False)
+
+
+_NOTHING = Seen(0.0)
 
 
 def _key(func: Callable[..., Any]) -> object:

@@ -5,7 +5,8 @@ A meter watches one thread from another one, without any help from it:
 - its CPU clock tells how much of a window it computed;
 - its wait for a core (`/proc/.../schedstat`) tells a thread that is kept from running by a busy machine from one that
   waits by itself;
-- a short sleep that ends late tells that the GIL could not be had ("knocking");
+- a short sleep that ends late tells that the GIL could not be had ("knocking"); what the measuring thread itself
+  waited for a core, on a busy machine, is taken off;
 - the CPU clock of the process tells whether the item keeps several cores busy by itself.
 
 Where a signal does not exist, the meter answers as for computing work that holds the GIL.
@@ -35,11 +36,12 @@ class _Reading(NamedTuple):
     wall: float
     cpu: float  # seconds the thread computed
     queued: float  # seconds the thread was ready but had no core
+    own_queued: float  # the same of the thread that measures
     process: float
 
 
 class Meter:
-    """Measures what another thread does, in windows; ``close`` it.
+    """Measures what another thread does, in windows; ``close`` it. Made and used in the thread that measures.
 
     Args:
         clock: The CPU clock of the thread, see `thread_clock`.
@@ -48,9 +50,8 @@ class Meter:
 
     def __init__(self, clock: int | None, native: int) -> None:
         self._clock = clock
-        self._schedstat = -1
-        with contextlib.suppress(OSError):
-            self._schedstat = os.open(f"/proc/self/task/{native}/schedstat", os.O_RDONLY)
+        self._schedstat = _open_schedstat(native)
+        self._own_schedstat = _open_schedstat(threading.get_native_id())
         self._begin = self._read()
         self._late = 0.0
 
@@ -75,24 +76,39 @@ class Meter:
         if self._clock is None:
             return Signals(0.0, 1.0, process)
         busy = (now.cpu - begin.cpu) + (now.queued - begin.queued)
-        return Signals(min(1.0, max(0.0, 1 - busy / wall)), min(1.0, self._late / wall), process)
+        late = self._late - (now.own_queued - begin.own_queued)
+        return Signals(min(1.0, max(0.0, 1 - busy / wall)), min(1.0, max(0.0, late / wall)), process)
 
     def close(self) -> None:
-        """Gives the descriptor back."""
-        if self._schedstat >= 0:
-            os.close(self._schedstat)
-            self._schedstat = -1
+        """Gives the descriptors back."""
+        for descriptor in (self._schedstat, self._own_schedstat):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._schedstat = self._own_schedstat = -1
 
     def _read(self) -> _Reading:
-        queued = 0.0
-        if self._schedstat >= 0:
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                queued = int(os.pread(self._schedstat, 64, 0).split()[1]) / 1e9
         cpu = 0.0
         if self._clock is not None:
             with contextlib.suppress(OSError):  # the thread has ended
                 cpu = time.clock_gettime(self._clock)
-        return _Reading(time.perf_counter(), cpu, queued, time.process_time())
+        queued, own_queued = _queued(self._schedstat), _queued(self._own_schedstat)
+        return _Reading(time.perf_counter(), cpu, queued, own_queued, time.process_time())
+
+
+def _open_schedstat(native: int) -> int:
+    """A descriptor of what the system's scheduler tells of a thread; -1: it does not."""
+    try:
+        return os.open(f"/proc/self/task/{native}/schedstat", os.O_RDONLY)
+    except OSError:
+        return -1
+
+
+def _queued(schedstat: int) -> float:
+    """Seconds that a thread was ready to run and had no core."""
+    if schedstat >= 0:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return int(os.pread(schedstat, 64, 0).split()[1]) / 1e9
+    return 0.0
 
 
 def thread_clock() -> int | None:

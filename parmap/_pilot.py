@@ -12,37 +12,45 @@ Who owns what:
 - Only the caller draws from iterators that run the user's code, and only the caller runs items here. No item is
   drawn twice: what the caller has drawn and not started is given back under the lock of the serial engine.
 - Whatever fails in the watch is kept for the caller, who warns and goes on as the loop.
+
+What was seen of a function in an earlier call may be enough: then the caller opens the engine at once. And an engine
+that turns out to be slower than the loop is left for another one, or for the loop.
 """
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
 from parmap._backends._serial import Serial
+from parmap._call import Call
 from parmap._companion import Companion, hire
 from parmap._cores import cpu_count
+from parmap._errors import SerializationError
+from parmap._handover import Handover, Presence
+from parmap._learned import learned
 from parmap._observe import Meter, Signals, eager_switching
-from parmap._records import Facts, Plan
-from parmap._run import Call, Driver, drive, engine, log_plan, loop_sizer, processes_are_warm, warn_fallback
-from parmap._strategy import plan_seen
-from parmap._tuning import OFFER_WAIT, WATCH_WINDOW
+from parmap._records import Facts, Plan, Sample
+from parmap._run import Driver, Judge, drive, engine, log_plan, loop_sizer, processes_are_warm, warn_fallback
+from parmap._strategy import plan_seen, seconds_per_item
+from parmap._transport._pickling import weigh
+from parmap._tuning import OFFER_WAIT, STILL_FITS, WATCH_WINDOW
 
 
 def fly(call: Call) -> Iterator[list[Any]]:
     """Runs a call, first as the loop, then on the engine that what was seen calls for; yields results in runs."""
     serial = Serial(call.task, call.disposable)
-    loop = Driver(call, serial, loop_sizer(call, ahead=True))
     watch = _Watch(call, serial)
-    watch.start()
+    loop = Driver(call, serial, loop_sizer(call, ahead=True, seconds=watch.start()))
     try:
         while not (call.over or watch.ready):
             yield from call.hand_out()
             if call.failed:
                 break
             watch.caller_enters()
-            watch.open_offered()
+            watch.take_offer()
+            if watch.ready:
+                break
             loop.fill()
             if not serial.flying:
                 break  # the consumer is as far behind as it may be, or the items are all with the engine
@@ -51,36 +59,12 @@ def fly(call: Call) -> Iterator[list[Any]]:
     except BaseException:
         watch.abort()
         raise
-    follower = watch.stop()
-    if follower is not None:
+    last, follower = loop, watch.stop()
+    while follower is not None:
         yield from drive(follower)
-        if follower.broken is not None:
-            watch.warn(follower.broken.error)
+        last, follower = follower, watch.better(follower)
     yield from drive(loop)
-
-
-class _Presence:
-    """When the caller is inside its items. It enters and leaves; the watch waits for it and asks for how long."""
-
-    def __init__(self) -> None:
-        self._inside = threading.Event()
-        self._entered = 0.0
-        self._before = 0.0  # seconds inside, up to the last leaving
-
-    def enter(self) -> None:
-        if not self._inside.is_set():
-            self._entered = perf_counter()
-            self._inside.set()
-
-    def leave(self) -> None:
-        self._inside.clear()
-        self._before += perf_counter() - self._entered
-
-    def wait(self) -> None:
-        self._inside.wait()
-
-    def seconds(self) -> float:
-        return self._before + (perf_counter() - self._entered if self._inside.is_set() else 0.0)
+    watch.remember(last)
 
 
 class _Watch:
@@ -94,24 +78,36 @@ class _Watch:
         self.ready = False
         self._call = call
         self._serial = serial
-        self._driver: Driver | None = None
+        self._seen = learned.recall(call.task.func)
+        self._facts: Facts | None = None  # what an engine was chosen for in this call
+        self._known = self._seen.facts or _NOTHING_KNOWN  # of it, what an item costs on its way, and what did not pay
         self._offer: Plan | None = None  # what the watch would do, for the caller to do if it comes soon
+        self._driver: Driver | None = None
         self._error: BaseException | None = None  # why there is no engine; with one: why its results are lost
-        self._stop = threading.Lock()  # held until the watch is to stop
-        self._ended = threading.Lock()  # held until the watch has ended
-        self._lock = threading.Lock()  # guards the next one against a stop at the same time
-        self._acting = False  # whether the watch does more than look
-        self._presence = _Presence()
+        self._handover = Handover()
+        self._presence = Presence()
         self._companion: Companion | None = None  # the thread that this runs in
 
     # --- in the caller's thread ---
 
-    def start(self) -> None:
-        """Starts to watch the calling thread."""
-        self._stop.acquire()
-        self._ended.acquire()
+    def start(self) -> float:
+        """Begins to watch the calling thread, unless what was seen before is enough; returns seconds an item then."""
+        if self._seen.facts is not None:
+            facts = self._seen.facts
+            facts = facts._replace(
+                busy=self._seen.seconds * (facts.done + 1),
+                current=0.0,
+                left=self._call.left,
+                cores=cpu_count(),
+                warm=processes_are_warm(),
+            )
+            plan = plan_seen(self._call.options, facts)
+            if plan is not None:
+                self._offer = plan._replace(reason=f"as in an earlier call, {plan.reason}")
+                return self._seen.seconds
         with contextlib.suppress(RuntimeError):  # no thread, as in an exit handler since Python 3.12: it stays a loop
             self._companion = hire(self._run)
+        return 0.0
 
     def caller_enters(self) -> None:
         """Says that the caller goes on to run items."""
@@ -122,30 +118,24 @@ class _Watch:
         if self._call.lazy:
             self._presence.leave()
 
-    def open_offered(self) -> None:
-        """Opens the engine that the watch has found right, if it has, and feeds it while it starts.
+    def take_offer(self) -> None:
+        """Opens the engine that the watch has found right, if that pays, and feeds it while it starts.
 
         The caller does so itself because the two threads would fight for the GIL: while one computes, whatever
         releases the GIL in the other, each file that an import reads, costs it a switch interval.
         """
-        if self._offer is not None and self._driver is None and self._error is None:
-            with self._lock:
-                if self._acting:
-                    return
-                self._stop.release()
+        if not self._handover.taken:
+            if (
+                self._offer is None
+                or self._error is not None
+                or not self._handover.take(lambda: self._pays(self._serial.sample))
+            ):
+                return
             self._open(self._offer)
-        if self._driver is not None and not self._acting:
+        if self._driver is not None:
             self._driver.fill()
             self._driver.settle(0)
             self.ready = self._driver.backend.ready or self._driver.broken is not None
-
-    def _open(self, plan: Plan) -> None:
-        log_plan(plan)
-        try:
-            self._driver = engine(self._call, plan)
-            self._driver.backend.spare = 1
-        except Exception as error:
-            self._error = error
 
     def stop(self) -> Driver | None:
         """Ends the watch and takes its engine over, if there is one."""
@@ -154,7 +144,7 @@ class _Watch:
             self.abort()
             raise self._error
         if self._error is not None:
-            self.warn(self._error)
+            self._warn(self._error)
         if self._driver is not None:
             self._driver.backend.spare = 0
         return self._driver
@@ -165,52 +155,97 @@ class _Watch:
         if self._driver is not None:
             self._driver.backend.close(0.0)
 
-    def warn(self, error: BaseException) -> None:
-        """Says that the call goes on as the loop."""
+    def better(self, driver: Driver) -> Driver | None:
+        """After an engine: the one that is to go on instead, if its work was not done; ``None``: the loop."""
+        if driver.broken is not None:
+            self._warn(driver.broken.error)
+        if driver.better is None or driver.judge is None:
+            return None
+        self._known = self._known._replace(refused=self._known.refused | {driver.judge.plan.backend})
+        if driver.better.backend == "serial":
+            log_plan(driver.better)
+            return None
+        self._open(driver.better)
+        if self._error is not None:
+            self._warn(self._error)
+            return None
+        return self._driver
+
+    def remember(self, driver: Driver) -> None:
+        """Notes what was seen for the next call; ``driver``: who ran the last items."""
+        facts = self._facts
+        if facts is not None:
+            facts = facts._replace(transport=self._known.transport, refused=self._known.refused)
+        learned.remember(self._call.task.func, driver.mean, facts)
+
+    def _warn(self, error: BaseException) -> None:
         warn_fallback(f"this call goes on as a plain loop, because {error}")
 
     def _end(self) -> None:
-        if self._stop.locked():
-            self._stop.release()
+        acting = self._handover.end()
         self._presence.enter()
         companion, self._companion = self._companion, None
         if companion is None:
             return
         begun = not companion.withdraw()
-        with self._lock:
-            acting = self._acting
         if acting or (begun and self._call.lazy):  # else it only looks, and ends by itself: no need to wait for that
             if self._driver is not None:
                 self._driver.backend.wake()
-            self._ended.acquire()
-            self._ended.release()
+            self._handover.wait()
         companion.release()
+
+    # --- in either thread, whoever acts ---
+
+    def _open(self, plan: Plan) -> None:
+        log_plan(plan)
+        try:
+            driver = engine(self._call, plan)
+        except Exception as error:
+            self._driver, self._error = None, error
+            return
+        driver.judge = Judge(self._call.options, plan, self._facts or self._known)
+        driver.sizer.expect(seconds_per_item(self._facts) if self._facts is not None else 0.0)
+        if not self._handover.ended:
+            driver.backend.spare = 1
+        self._driver = driver
+
+    def _pays(self, sample: Sample | None) -> bool:
+        """Whether the offer stands when what the items and results cost on their way is counted, as measured here."""
+        plan, facts = self._offer, self._facts
+        if self._error is not None:
+            return False
+        if plan is not None and plan.backend == "process" and facts is not None and sample is not None:
+            try:
+                transport = sum(weigh(each, seconds_per_item(facts)) for each in sample.objects)
+            except Exception as error:
+                self._error = SerializationError(f"item {sample.at} or its result", f"{type(error).__name__}: {error}")
+                return False
+            self._known = self._known._replace(transport=transport)
+            self._facts = facts._replace(transport=transport)
+            plan = self._offer = plan_seen(self._call.options, self._facts)
+        return plan is not None
 
     # --- in the watch's thread ---
 
     def _run(self, meter: Meter) -> None:
         try:
-            plan = self._look(meter)
-            if plan is None or self._offer_to_caller(plan):
-                return
-            with eager_switching():
-                self._open(plan)
-                if self._driver is not None:
-                    self._feed(self._driver)
+            while (plan := self._look(meter)) is not None:
+                self._give_back()
+                self._offer = plan
+                if self._handover.stop.acquire(timeout=OFFER_WAIT):
+                    return  # the caller has come, and does what is to be done
+                if self._handover.act(lambda: self._pays(self._call.peek())):
+                    with eager_switching():
+                        self._open(plan)
+                        if self._driver is not None:
+                            self._feed(self._driver)
+                    return
+                if self._error is not None:
+                    return  # there is no use in another plan
         except BaseException as error:
             self._error = error
         finally:
-            self._ended.release()
-
-    def _offer_to_caller(self, plan: Plan) -> bool:
-        """Makes the caller come out of its items; true: it has come, and does what is to be done."""
-        self._give_back()
-        self._offer = plan
-        if self._stop.acquire(timeout=OFFER_WAIT):
-            return True
-        with self._lock:
-            self._acting = self._stop.locked()
-        return not self._acting
+            self._handover.over()
 
     def _give_back(self) -> None:
         """Takes the items that the caller has not started away from it, to be given to anyone."""
@@ -226,20 +261,22 @@ class _Watch:
             busy = self._presence.seconds()
             end = perf_counter() + WATCH_WINDOW
             while perf_counter() < end:
-                if meter.knock(self._stop):
+                if meter.knock(self._handover.stop):
                     return None
             if self._presence.seconds() - busy < WATCH_WINDOW / 2:
                 continue  # the consumer took most of it
             started = self._call.done + self._serial.started
             current = current + WATCH_WINDOW if started == seen else 0.0
             seen = started
-            plan = plan_seen(self._call.options, self._facts(cores, current, meter.end()))
+            facts = self._sum_up(cores, current, meter.end())
+            plan = plan_seen(self._call.options, facts)
             if plan is not None:
+                self._facts = facts
                 return plan
 
-    def _facts(self, cores: int, current: float, signals: Signals) -> Facts:
+    def _sum_up(self, cores: int, current: float, signals: Signals) -> Facts:
         left = self._call.left
-        return Facts(
+        facts = Facts(
             busy=self._presence.seconds(),
             done=max(0, self._call.done + self._serial.started - 1),
             left=None if left is None else left + self._serial.unstarted,
@@ -249,13 +286,20 @@ class _Watch:
             process_cpu=signals.process_cpu,
             cores=cores,
             warm=processes_are_warm(),
+            transport=self._known.transport,
         )
+        seconds = seconds_per_item(facts)
+        fits = self._seen.seconds / STILL_FITS < seconds < self._seen.seconds * STILL_FITS
+        return facts._replace(refused=self._known.refused) if fits else facts
 
     def _feed(self, driver: Driver) -> None:
         """Drives the engine; as soon as it is up, takes the items that the caller has not started for it."""
-        while self._stop.locked() and driver.broken is None:
+        while self._handover.stop.locked() and driver.broken is None:
             if driver.backend.ready and not self.ready:
                 self.ready = True
                 self._give_back()
             driver.fill(pull=False)
             driver.settle()
+
+
+_NOTHING_KNOWN = Facts(0.0, 0, None, 0.0, 0.0, 0.0, 0.0, 1, warm=False)

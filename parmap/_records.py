@@ -72,18 +72,21 @@ class Done(NamedTuple):
     failures: Sequence[Failure]
     seconds: float  # time the items took
     size: int  # bytes of the results; of the calling process's threads, a guess
+    cpu: float = 0.0  # seconds of it that the items computed, where that is measured
 
 
 class Lost(NamedTuple):
     """A chunk that came back without results, because its worker died or could not read or answer it.
 
     ``failure`` names the item that was at fault, if it is known. The other items have no result and are to be run
-    again; ``alone`` says that they must be dispatched one by one, so that the one at fault shows.
+    again; ``alone`` says that they must be dispatched one by one, so that the one at fault shows, and ``unsent`` that
+    the item at fault was not started, because it cannot be sent: where nothing is sent it may run.
     """
 
     chunk: Chunk
     failure: Failure | None
     alone: bool
+    unsent: bool = False
 
 
 class Broken(NamedTuple):
@@ -116,3 +119,29 @@ class Facts(NamedTuple):
     process_cpu: float  # CPU seconds of the process by second of wall time in the last window
     cores: int
     warm: bool  # worker processes are there already
+    transport: float = 0.0  # seconds that an item and its result need to be pickled and copied; inf: they cannot be
+    refused: frozenset[str] = frozenset()  # backends that were tried and did not pay
+
+
+class Trial(NamedTuple):
+    """What an engine has shown in a stretch of a call."""
+
+    wall: float  # seconds that it had
+    items: int  # that it finished
+    work: float  # seconds that they took, together
+    cpu: float  # seconds that they computed, together
+    left: int | None  # items that nobody has started; None: not known
+
+
+class Sample(NamedTuple):
+    """An item, with its result if there is one: what would be on its way if it were run in a process."""
+
+    at: int  # index of the item in the input
+    objects: tuple[Any, ...]
+
+
+class Seen(NamedTuple):
+    """What is remembered of a function."""
+
+    seconds: float  # that an item took
+    facts: Facts | None = None  # what was seen of its loop; None: nothing that an engine was chosen for

@@ -1,215 +1,101 @@
 """The loop: fill, wait, settle, hand out.
 
-A `Call` is what is to be done and what has been done of it, whoever does it. `drive` is the one loop that gives its
-items to an engine and takes the outcomes back.
+`drive` is the one loop that gives the items of a call (see `_call`) to an engine and takes the outcomes back.
 """
 
 import sys
-import threading
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
 from parmap._backends._base import Backend
 from parmap._backends._serial import Serial
+from parmap._call import Call
 from parmap._chunks import Sizer
 from parmap._cores import cpu_count
 from parmap._errors import (
     FallbackWarning,
     SerializationError,
-    add_note,
-    describe,
-    describe_tries,
-    note_item,
-    show_arguments,
 )
 from parmap._learned import learned
-from parmap._merge import AsCompleted, InOrder
 from parmap._observe import is_exiting, why_no_processes
-from parmap._records import ALL, Broken, Chunk, Done, Lost, Options, Plan, Task
-from parmap._source import Source
-from parmap._strategy import plan_given
-from parmap._tuning import CLOSE_GRACE, ERROR_GRACE, LAZY_FIRST_CHUNK, MAX_BLOCK, SIGNAL_WAIT
+from parmap._records import ALL, Broken, Done, Facts, Lost, Options, Plan, Trial
+from parmap._strategy import plan_better, plan_given
+from parmap._tuning import (
+    CLOSE_GRACE,
+    ERROR_GRACE,
+    LAZY_FIRST_CHUNK,
+    MAX_BLOCK,
+    SIGNAL_WAIT,
+    TRIAL_ITEMS,
+    TRIAL_SECONDS,
+)
 
 
-class Call:
-    """The items of one call: which are still to be run, which are being run, which results are to be handed out.
+class Judge:
+    """Compares what an engine does with what was seen of the loop, again and again.
 
-    Any thread may use it: each method holds the lock, and none waits for a worker. Only the caller's thread draws
-    from the user's iterators, unless that runs no code of the user (``pull``).
+    The first stretch is not judged: in it, workers import what the function needs.
 
     Attributes:
-        failed: Whether an item has failed in a way that ends the call.
-        failed_at: Index of the earliest item that did.
+        plan: What is judged.
     """
 
-    def __init__(self, task: Task, source: Source, options: Options, lazy: bool) -> None:
-        self.task = task
-        self.source = source
-        self.options = options
-        self.lazy = lazy
-        self.failed = False
-        self.done = 0  # items that have come back
-        self.failed_at = 0  # index of the earliest item that failed, if one did
-        self._running: set[int] = set()  # where the chunks that are being run start
-        self._merge = InOrder() if options.ordered or not lazy else AsCompleted()
-        self._again: deque[Chunk] = deque()  # items that came back without a result
-        self._handed = 0  # results that the consumer has taken
-        self._lock = threading.Lock()
+    def __init__(self, options: Options, plan: Plan, facts: Facts) -> None:
+        self.plan = plan
+        self._options = options
+        self._facts = facts
+        self._first = True
+        self._sum = Trial(0.0, 0, 0.0, 0.0, None)
 
-    @property
-    def left(self) -> int | None:
-        """Items that nobody has started; ``None``: not known."""
-        left = self.source.left
-        return None if left is None else left + sum(len(chunk.items) for chunk in self._again)
+    def hear(self, outcome: Done) -> None:
+        """Takes note of what a worker has done."""
+        wall, items, work, cpu, left = self._sum
+        self._sum = Trial(wall, items + len(outcome.values), work + outcome.seconds, cpu + outcome.cpu, left)
 
-    @property
-    def disposable(self) -> bool:
-        """Whether an error makes the results before it worthless."""
-        return not self.lazy and not self.options.retries
-
-    @property
-    def over(self) -> bool:
-        """Whether no item is left to be started."""
-        return (self.source.exhausted or self.failed) and not self._again
-
-    def next_chunk(self, sizer: Sizer, pull: bool = True) -> Chunk | None:
-        """The items to run next; ``None`` if there are none, or none may be drawn now."""
-        with self._lock:
-            size = sizer.size(self.left)
-            if self._again:
-                chunk = self._again.popleft()
-                if len(chunk.items) > size:
-                    self._again.appendleft(chunk.part(size))
-                self._running.add(chunk.start)
-                return chunk.part(0, size)
-            if self.failed or self.source.exhausted or not (pull or self.source.inert):
-                return None
-            if self.lazy:
-                size = min(size, sizer.window(self.options.buffersize) - self.source.drawn + self._handed)
-            drawn = self.source.take(size) if size > 0 else None
-            if drawn is not None:
-                self._running.add(drawn.start)
-            return drawn
-
-    def take_back(self, give_back: Callable[[], Chunk | None]) -> None:
-        """Takes the items back that an engine has not started.
-
-        In one step: who runs the others cannot settle them, and find that the call is over, before these are here.
-        """
-        with self._lock:
-            chunk = give_back()
-            if chunk is not None:
-                self._again.append(chunk)
-
-    def settle(self, outcome: Done | Lost) -> None:
-        """Notes what became of a chunk."""
-        with self._lock:
-            self._running.discard(outcome.chunk.start)
-            if isinstance(outcome, Done):
-                self._settle_done(outcome)
-            else:
-                self._settle_lost(outcome)
-
-    def hand_out(self) -> Iterator[list[Any]]:
-        """Yields the results whose turn has come."""
-        while True:
-            with self._lock:
-                results = self._merge.take()
-            if not results:
-                return
-            count = len(results)
-            yield results
-            self._handed += count
-
-    @property
-    def failure(self) -> BaseException | None:
-        """The error that ends the call, once the results before it have been handed out.
-
-        An eager call has no results before its end, so any failure will do, and the earliest item's is the loop's.
-        """
-        with self._lock:
-            if self.failed:
-                return self._merge.failure if self.lazy else self._merge.first_failure()
-            return self.source.error if self.over and not self._running else None
-
-    @property
-    def may_fail_earlier(self) -> bool:
-        """Whether an item before the one that failed is still to be run, or is being run."""
-        with self._lock:
-            return bool(self._again) or any(start < self.failed_at for start in self._running)
-
-    def _settle_done(self, outcome: Done) -> None:
-        chunk, values = outcome.chunk, outcome.values
-        self.done += len(values)
-        begin = 0
-        for failure in outcome.failures:
-            position = failure.at - chunk.start
-            if self._retry(chunk, position, failure.error):
-                self._merge.add(chunk.start + begin, values[begin:position])
-                begin = position + 1
-                continue
-            note_item(failure, self._show(chunk, position))
-            if self.task.keep_going and isinstance(failure.error, Exception):
-                values[position] = failure.error
-            else:
-                self._merge.add(chunk.start + begin, values[begin:position])
-                begin = position + 1
-                self._fail(failure.at, failure.error)
-        self._merge.add(chunk.start + begin, values[begin:] if begin else values)
-        if len(values) < len(chunk.items):
-            self._rerun(chunk.part(len(values)))
-
-    def _show(self, chunk: Chunk, position: int) -> str:
-        item = chunk.items[position : position + 1]  # a loop lets its list be changed under it
-        return show_arguments(item[0], self.task.packed) if item else "no longer in its list"
-
-    def _settle_lost(self, outcome: Lost) -> None:
-        chunk, failure = outcome.chunk, outcome.failure
-        if outcome.alone:
-            for position in range(len(chunk.items)):
-                self._rerun(chunk.part(position, position + 1))
-            return
-        if failure is None:
-            self._rerun(chunk)
-            return
-        position = failure.at - chunk.start
-        self._rerun(chunk.part(0, position))
-        self._rerun(chunk.part(position + 1))
-        self._settle_done(Done(chunk.part(position, position + 1), [None], [failure], 0.0, 0))
-
-    def _retry(self, chunk: Chunk, position: int, error: BaseException) -> bool:
-        """Has an item run again if it may be; its last error tells what became of the tries before."""
-        if len(chunk.past) < self.options.retries and not self.failed and isinstance(error, Exception):
-            again = chunk.part(position, position + 1)
-            self._again.append(again._replace(past=(*chunk.past, describe(error))))
-            return True
-        if chunk.past:
-            add_note(error, describe_tries((*chunk.past, describe(error))))
-        return False
-
-    def _rerun(self, chunk: Chunk) -> None:
-        # After a failure, only the items before it are still of use: they may fail too, or be waited for.
-        if chunk.items and not (self.failed and chunk.start > self.failed_at):
-            self._again.append(chunk)
-
-    def _fail(self, index: int, error: BaseException) -> None:
-        self.failed_at = min(index, self.failed_at) if self.failed else index
-        self.failed = True
-        self._again = deque(chunk for chunk in self._again if chunk.start < self.failed_at)
-        self._merge.fail(index, error)
+    def judge(self, seconds: float, left: int | None) -> Plan | None:
+        """Adds the time of a step; what to do instead, if it is time for a judgement and there is something better."""
+        trial = self._sum = self._sum._replace(wall=self._sum.wall + seconds, left=left)
+        if trial.wall < TRIAL_SECONDS or trial.items < TRIAL_ITEMS * self.plan.workers:
+            return None
+        first, self._first = self._first, False
+        self._sum = Trial(0.0, 0, 0.0, 0.0, None)
+        return None if first else plan_better(self._options, self.plan, self._facts, trial)
 
 
 class Driver:
-    """Gives a call's items to one engine. Owned by one thread at a time."""
+    """Gives a call's items to one engine. Owned by one thread at a time.
+
+    Attributes:
+        judge: Who says whether the engine is the right one; ``None``: it was asked for.
+        broken: Why the engine cannot go on.
+        better: What should go on instead of it.
+    """
 
     def __init__(self, call: Call, backend: Backend, sizer: Sizer) -> None:
         self.call = call
         self.backend = backend
-        self.broken: Broken | None = None
         self.sizer = sizer
+        self.judge: Judge | None = None
+        self.broken: Broken | None = None
+        self.better: Plan | None = None
+        self._items = 0
+        self._seconds = 0.0  # that they took, together
+
+    @property
+    def mean(self) -> float:
+        """Seconds that an item took on average; 0.0: none was run."""
+        return self._seconds / self._items if self._items else 0.0
+
+    def step(self) -> None:
+        """Gives the engine work, waits for what comes of it, and judges it."""
+        begin = perf_counter()
+        self.fill()
+        if self.backend.flying:
+            self.settle()
+        if self.judge is not None and self.backend.ready:
+            self.better = self.judge.judge(perf_counter() - begin, self.call.left)
 
     def fill(self, pull: bool = True) -> None:
         """Gives the engine the items it has room for; see `Call.next_chunk` for ``pull``."""
@@ -224,8 +110,25 @@ class Driver:
                 self.broken = self.broken or outcome
                 continue
             if isinstance(outcome, Done):
-                self.sizer.observe(len(outcome.values), outcome.seconds, outcome.size)
-            self.call.settle(outcome)
+                self._hear(outcome)
+                self.call.settle(outcome)
+            else:
+                self.call.settle(self._see_to(outcome))
+
+    def _see_to(self, lost: Lost) -> Lost:
+        """Under ``auto``, an item that cannot be sent is no failure: it and all others go where nothing is sent."""
+        if not lost.unsent or lost.failure is None or self.call.options.backend != "auto":
+            return lost
+        self.broken = self.broken or Broken(lost.failure.error, elsewhere=True)
+        return lost._replace(failure=None)
+
+    def _hear(self, outcome: Done) -> None:
+        count = len(outcome.values)
+        self.sizer.observe(count, outcome.seconds, outcome.size)
+        self._items += count
+        self._seconds += outcome.seconds
+        if self.judge is not None:
+            self.judge.hear(outcome)
 
     def end_failed(self) -> None:
         """After a failure of an eager call: starts no later item, and gives the items before the failed one time.
@@ -238,11 +141,11 @@ class Driver:
             self.fill()
             self.settle(left)
 
-    def end_broken(self) -> None:
-        """After the engine broke: takes back the items that it has not started, or raises if that is of no use."""
-        assert self.broken is not None
-        if not self.broken.elsewhere or self.call.options.backend != "auto":
-            raise self.broken.error
+    def end_unfinished(self) -> None:
+        """Takes back the items that the engine has not started, or raises if it broke and that is of no use."""
+        broken = self.broken
+        if broken is not None and not (broken.elsewhere and self.call.options.backend == "auto"):
+            raise broken.error
         self.backend.cancel(0)
         while self.backend.flying:
             self.settle()
@@ -256,20 +159,17 @@ def drive(driver: Driver) -> Iterator[list[Any]]:
     call, backend = driver.call, driver.backend
     grace = 0.0  # for an interrupt
     try:
-        while driver.broken is None and not (call.over and not backend.flying):
+        while driver.broken is None and driver.better is None and not (call.over and not backend.flying):
             yield from call.hand_out()
             if call.failed and not call.lazy:
                 driver.end_failed()
                 break
             if call.failure is not None:
                 break
-            driver.fill()
-            if backend.flying:
-                driver.settle()
-        if driver.broken is not None:
-            driver.end_broken()
+            driver.step()
+        if driver.broken is not None or driver.better is not None:
+            driver.end_unfinished()
         yield from call.hand_out()
-        learned.remember(call.task.func, driver.sizer.seconds)
         grace = CLOSE_GRACE
     except (Exception, GeneratorExit):
         grace = CLOSE_GRACE
@@ -304,17 +204,24 @@ def engine(call: Call, plan: Plan) -> Driver:
         from parmap._backends._processes import Processes
 
         backend = Processes(call.task, plan.workers, cpu_count())
-    sizer = Sizer(fixed, plan.workers, first, call.left, seconds=learned.recall(call.task.func))
+    sizer = Sizer(fixed, plan.workers, first, call.left, seconds=learned.recall(call.task.func).seconds)
     return Driver(call, backend, sizer)
 
 
-def loop_sizer(call: Call, ahead: bool) -> Sizer:
-    """The sizes of blocks in the calling thread; ``ahead``: whether it may read items before it runs them."""
+def loop_sizer(call: Call, ahead: bool, seconds: float = 0.0) -> Sizer:
+    """The sizes of blocks in the calling thread.
+
+    Args:
+        call: The call.
+        ahead: Whether the thread may read items before it runs them.
+        seconds: What an item takes, where the thread is to come out of its items soon.
+    """
     source = call.source
     if call.lazy or not ahead:
         return Sizer(1, 1, 1, None)
     # All of a sequence at first: what the caller has not started can be taken from it at any time.
-    return Sizer(None, 1, ALL if source.sliced else source.first, None, most=MAX_BLOCK)
+    first = ALL if source.sliced and not seconds else source.first
+    return Sizer(None, 1, first, None, seconds=seconds, most=MAX_BLOCK)
 
 
 def run(call: Call) -> Iterator[list[Any]]:
@@ -322,6 +229,7 @@ def run(call: Call) -> Iterator[list[Any]]:
     plan = plan_given(call.options, cpu_count())
     driver = _open(call, plan)
     yield from drive(driver)
+    learned.remember(call.task.func, driver.mean)
     if driver.broken is not None:
         warn_fallback(f"this call goes on in threads, because {driver.broken.error}")
         yield from drive(engine(call, plan._replace(backend="thread")))

@@ -1,11 +1,13 @@
 """From what was asked for and what was seen to a plan with its reason. Pure."""
 
-from parmap._records import Facts, Options, Plan
+from parmap._records import Facts, Options, Plan, Trial
 from parmap._tuning import (
     ALREADY_PARALLEL_ABOVE,
+    GIL_BOUND_BELOW,
     GIL_HELD_ABOVE,
     MAX_THREADS,
     MAX_WAITING_PROCESSES,
+    SLOWER_BELOW,
     START_COLD,
     START_THREADS,
     START_WARM,
@@ -33,21 +35,41 @@ def plan_seen(options: Options, facts: Facts) -> Plan | None:
     if facts.waiting > WAITING_BELOW:
         return _workers_for_waiting(options, facts)
     workers = options.workers or facts.cores
-    if workers < 2:
+    if workers < 2 or facts.process_cpu > ALREADY_PARALLEL_ABOVE:
         return None
-    if facts.process_cpu > ALREADY_PARALLEL_ABOVE:
-        return None
-    left = _seconds_left(facts)
-    gain = left * (1 - 1 / workers)
-    if facts.gil_held < GIL_HELD_ABOVE and options.seed is None:
+    left = seconds_left(facts)
+    if facts.gil_held < GIL_HELD_ABOVE and options.seed is None and "thread" not in facts.refused:
         start, backend, why = START_THREADS, "thread", "the items compute and leave the GIL free"
+        parallel = left / workers
     else:
         start, backend = (START_WARM if facts.warm else START_COLD), "process"
         why = "the items compute and hold the GIL" if options.seed is None else _SEEDED
-        gain -= _items_left(facts) * TRANSPORT_ITEM
-    if gain <= start * WORTH_FACTOR:
+        parallel = _seconds_in_processes(facts, workers)
+    if backend in facts.refused or left - parallel <= start * WORTH_FACTOR:
         return None
     return Plan(backend, workers, f"{why}; about {left:.2g} s of work were left")
+
+
+def plan_better(options: Options, plan: Plan, facts: Facts, trial: Trial) -> Plan | None:
+    """What to do instead when an engine turns out to be slower than the loop; ``None``: go on with it.
+
+    Args:
+        options: What the caller asked for.
+        plan: What is being done.
+        facts: What was seen of the loop.
+        trial: What has come of the plan.
+    """
+    # The loop would have taken what it took before, but no longer than the items took here, and what they computed.
+    loop = max(min(seconds_per_item(facts), trial.work / trial.items), trial.cpu / trial.items)
+    speedup = trial.items * loop / trial.wall
+    if plan.backend == "thread" and speedup < GIL_BOUND_BELOW:
+        computing = facts._replace(busy=loop, done=0, current=0.0, left=trial.left, waiting=0.0, gil_held=1.0)
+        other = plan_seen(options, computing._replace(process_cpu=1.0, refused=facts.refused | {"thread"}))
+        if other is not None:
+            return other
+    if speedup < SLOWER_BELOW:
+        return Plan("serial", 1, f"{plan.backend} was {speedup:.2g} times as fast as the loop")
+    return None
 
 
 _SEEDED = "seeded items take turns in a process"
@@ -57,7 +79,7 @@ def _workers_for_waiting(options: Options, facts: Facts) -> Plan | None:
     start, backend, most = START_THREADS, "thread", MAX_THREADS
     if options.seed is not None:
         start, backend, most = START_WARM if facts.warm else START_COLD, "process", MAX_WAITING_PROCESSES
-    if _seconds_left(facts) * facts.waiting <= start * WORTH_FACTOR:
+    if backend in facts.refused or seconds_left(facts) * facts.waiting <= start * WORTH_FACTOR:
         return None
     # While one item waits, the others may compute: 1 / (share of computing) items keep one core busy.
     computing = max(1 - facts.waiting, 1 / most)
@@ -67,11 +89,22 @@ def _workers_for_waiting(options: Options, facts: Facts) -> Plan | None:
     return Plan(backend, workers, f"the items wait {facts.waiting:.0%} of their time")
 
 
-def _seconds_left(facts: Facts) -> float:
+def seconds_per_item(facts: Facts) -> float:
+    """A forecast of what an item takes in the loop: one that has not ended yet is taken to be in its middle."""
+    return max(facts.busy / (facts.done + 1), 2 * facts.current)
+
+
+def seconds_left(facts: Facts) -> float:
     """A forecast of the loop's time for the items nobody has started."""
-    return _items_left(facts) * max(facts.busy / (facts.done + 1), facts.current)
+    return _items_left(facts) * seconds_per_item(facts)
+
+
+def _seconds_in_processes(facts: Facts, workers: int) -> float:
+    """A forecast of the processes' time: the caller's thread sends and receives for all, each worker for itself."""
+    transport = _items_left(facts) * (TRANSPORT_ITEM + facts.transport)
+    return max(transport, (seconds_left(facts) + transport) / workers)
 
 
 def _items_left(facts: Facts) -> int:
-    # Of an input of unknown length, as much is expected to be left as was seen.
-    return facts.left if facts.left is not None else max(1, facts.done)
+    # Of an input of unknown length, twice as much is expected to be left as was seen.
+    return facts.left if facts.left is not None else max(1, 2 * facts.done)

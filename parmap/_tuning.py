@@ -114,7 +114,23 @@ TRANSIT_GRACE: Final = 5.0
 # Seconds of work below which a chunk is not split further: what a dispatch to one more worker costs on both ends.
 LEAST_CHUNK: Final = 0.0002
 
-# Functions whose cost is remembered for their next call (count). An entry takes about 100 bytes.
+# By how much the time of an item may differ from what is remembered before that is forgotten (factor).
+STILL_FITS: Final = 3.0
+
+# Seconds that it takes to put a byte into a memory file and to read it from there. Measured: 10 MB in 4 ms, half of it
+# for fresh pages.
+COPY_BYTE: Final = 4e-10
+
+# Speed-up against the loop below which threads are taken for bound by the GIL, if processes would pay; and below which
+# any engine is left for the loop. A busy machine makes every engine look slow, so it is well below 1.
+GIL_BOUND_BELOW: Final = 1.2
+SLOWER_BELOW: Final = 0.85
+
+# How long an engine is looked at before it is judged (seconds), and how many items each worker must have finished.
+TRIAL_SECONDS: Final = 0.1
+TRIAL_ITEMS: Final = 4
+
+# Functions of which something is remembered for their next call (count). An entry takes about 500 bytes.
 LEARNED_FUNCTIONS: Final = 256
 
 # By how much the size may grow from one dispatch to the next (factor).

@@ -5,7 +5,7 @@ Every engine runs its chunks here, in the caller's thread, in a thread of its ow
 
 import sys
 from collections.abc import Callable, Sized
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any, Protocol
 
 from parmap._errors import add_note
@@ -66,6 +66,7 @@ def run_chunk(
     block = 1
     with streams(task.seed) as start:
         call = seeded(star(task.func, task.packed), start, chunk.start, values)
+        computed = thread_time()
         begin = last = perf_counter()
         while len(values) < len(chunk.items) and go_on(len(values)):
             done = len(values)
@@ -82,5 +83,6 @@ def run_chunk(
                 block = block * 2 if now - last < BLOCK_TARGET / 2 else max(1, block // 2)
             last = now
         seconds = perf_counter() - begin
+        computed = thread_time() - computed
     size = sys.getsizeof(values[-1]) * len(values) if values else 0
-    return Done(chunk, values, failures, seconds, size)
+    return Done(chunk, values, failures, seconds, size, computed)

@@ -56,6 +56,14 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
         pytest.fail("left behind:\n  " + "\n  ".join(remaining), pytrace=False)
 
 
+@pytest.fixture(autouse=True)
+def nothing_learned() -> None:
+    """Each test begins as a fresh program does: nothing is known of any function."""
+    module = sys.modules.get("parmap._learned")
+    if module is not None:
+        module.learned.__init__()
+
+
 @pytest.fixture
 def script(tmp_path: Path) -> RunScript:
     """Runs a Python source in a fresh interpreter: `script(source, *args, how=, python_flags=, env=, timeout=)`."""

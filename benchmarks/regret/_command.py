@@ -1,13 +1,13 @@
 """The command line: measure, or read what was measured; print, write, draw."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from _harness import byte_code, machine
 
 from regret._contenders import CONTENDERS, LOOP, installed
-from regret._measure import Row, environment, measure, read_json, sample, write_json
+from regret._measure import Effort, Row, environment, measure, read_json, sample, write_json
 from regret._report import head, line, print_summary
 from regret._rows import ROWS
 
@@ -27,6 +27,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--contenders", type=names, metavar="A,B", help=f"any of {', '.join(CONTENDERS)}")
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="interpreters for each contender")
     parser.add_argument("--quick", action="store_true", help="small inputs, one round: only to see that it works")
+    parser.add_argument(
+        "--patience", type=float, default=0, metavar="S", help="seconds to wait at most, each time, for a quiet machine"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the figure (SVG or PNG; needs matplotlib)")
     parser.add_argument("--report", type=Path, nargs="+", metavar="FILE", help="measure nothing: report these samples")
@@ -38,40 +41,36 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
-def run(rows: Sequence[str], contenders: Sequence[str], rounds: int, quick: bool) -> dict[str, Row]:
-    """Measure the rows and print each when it is done."""
-    found = {}
+def run(rows: Sequence[str], contenders: Sequence[str], effort: Effort) -> Iterator[tuple[str, Row]]:
+    """Measure the rows and yield each when it is done."""
     with byte_code():
         variables = environment()
-        for row in FIRST_USE if not quick else ():  # writes the byte code
+        for row in FIRST_USE if not effort.quick else ():  # writes the byte code
             for name in contenders:
                 sample(row, name, True, variables)
         for row in rows:
-            found[row] = measure(row, contenders, 1 if quick else max(1, rounds), quick, variables)
-            print(line(row, found[row]), flush=True)
-    return found
-
-
-def report(rows: Mapping[str, Row]) -> None:
-    """Print the rows of a file."""
-    for name, row in rows.items():
-        print(line(name, row))
+            yield row, measure(row, contenders, effort, variables)
 
 
 def main() -> None:
     """Do what the command line asks for."""
     arguments = parse()
+    found: Iterable[tuple[str, Row]]
     if arguments.report:
-        where, rows = read_json(arguments.report)
-        print(f"{where}\n\n{head()}")
-        report(rows)
+        where, read = read_json(arguments.report)
+        found = read.items()
     else:
+        effort = Effort(1 if arguments.quick else max(1, arguments.rounds), arguments.quick, arguments.patience)
         where = machine() + (" (quick: small inputs)" if arguments.quick else "")
-        print(f"{where}\n\n{head()}", flush=True)
-        rows = run(arguments.rows, arguments.contenders, arguments.rounds, arguments.quick)
+        found = run(arguments.rows, arguments.contenders, effort)
+    print(f"{where}\n\n{head()}", flush=True)
+    rows: dict[str, Row] = {}
+    for name, row in found:
+        rows[name] = row
+        print(line(name, row), flush=True)
+        if arguments.json:  # after each row, so that a run that is ended early has not measured in vain
+            write_json(arguments.json, where, rows)
     print_summary(rows)
-    if arguments.json:
-        write_json(arguments.json, where, rows)
     if arguments.chart:
         from regret._chart import draw
 

@@ -101,7 +101,7 @@ CONTENDERS: dict[str, Contender] = {
     "executor": Contender("ProcessPoolExecutor", _executor, a_quarter, counts=True),
     "joblib": Contender("joblib", open_joblib, needs="joblib"),
     "joblib-threads": Contender("joblib, threads", _joblib_threads, needs="joblib"),
-    "mpire": Contender("mpire", open_mpire, needs="mpire"),
+    "mpire": Contender("mpire", open_mpire, needs="mpire", counts=True),
     PARMAP: Contender("parmap", open_pmap),
 }
 

@@ -22,6 +22,7 @@ from regret._rows import ROWS, Setting, Workload
 
 WARM_SAMPLES = 5  # at most,
 WARM_SECONDS = 0.8  # and as many as begin within this time, but at least one
+COLD_SECONDS = 4.0  # A cold call that takes longer stands for a warm one too: what a start costs does not show in it.
 CALLS, CALLS_SECONDS = 200, 0.005  # short calls are repeated until a sample is that long
 
 
@@ -83,6 +84,8 @@ def measure(row: str, contender: str, quick: bool) -> dict[str, Any]:
     with ExitStack() as closing:
         bench = Bench(CONTENDERS[contender], ROWS[row](Setting(quick, closing)))
         run, cold = bench.cold(closing)
+        if cold > COLD_SECONDS:
+            return {"cold": cold, "warm": [cold], "digest": bench.digest}
         first = bench.warm(run, 1)
         calls = min(CALLS, int(CALLS_SECONDS / first) + 1)
         warm = [first] if calls == 1 else []

@@ -15,6 +15,7 @@ from _work import calibrate
 
 from regret._contenders import LOOP, PARMAP
 from regret._functions import PACE
+from regret._quiet import wait_for_quiet
 
 Kind: TypeAlias = Literal["cold", "warm"]
 KINDS: tuple[Kind, ...] = ("cold", "warm")
@@ -47,8 +48,21 @@ class Times:
         """The smallest sample; not a number if there is none."""
         return min(self.of(kind), default=float("nan"))
 
+    def fastest(self) -> "Times":
+        """Return the smallest cold sample and the smallest warm one."""
+        return Times([self.least("cold")], [self.least("warm")], self.digests, self.error)
+
 
 Row: TypeAlias = dict[str, Times]
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is to be measured; `patience` in seconds, see `wait_for_quiet`."""
+
+    rounds: int
+    quick: bool
+    patience: float
 
 
 def environment() -> dict[str, str]:
@@ -74,14 +88,15 @@ def sample(row: str, contender: str, quick: bool, variables: Mapping[str, str]) 
     return found
 
 
-def measure(row: str, contenders: Sequence[str], rounds: int, quick: bool, variables: Mapping[str, str]) -> Row:
+def measure(row: str, contenders: Sequence[str], effort: Effort, variables: Mapping[str, str]) -> Row:
     """Take the samples of a row, round by round."""
     found = {name: Times() for name in contenders}
     left = list(contenders)
-    for turn in range(rounds):
+    for turn in range(effort.rounds):
         first = turn % len(left)
         for name in (*left[first:], *left[:first]):
-            note(found[name], sample(row, name, quick, variables))
+            wait_for_quiet(effort.patience)
+            note(found[name], sample(row, name, effort.quick, variables))
         left = [name for name in left if not found[name].error and (name == PARMAP or not hopeless(name, found))]
     compare(found)
     return found
@@ -118,6 +133,11 @@ def write_json(file: Path, machine: str, rows: Mapping[str, Row]) -> None:
     """Write all samples."""
     found = {name: {contender: asdict(times) for contender, times in row.items()} for name, row in rows.items()}
     file.write_text(json.dumps({"machine": machine, "rows": found}, indent=1) + "\n")
+
+
+def fastest(rows: Mapping[str, Row]) -> dict[str, Row]:
+    """Keep of all samples only the smallest: what there is to see where other programs disturbed the others."""
+    return {name: {contender: times.fastest() for contender, times in row.items()} for name, row in rows.items()}
 
 
 def read_json(files: Iterable[Path]) -> tuple[str, dict[str, Row]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from _harness import Mark, show
 
 from regret._contenders import CONTENDERS, LOOP, PARMAP
-from regret._measure import KINDS, Kind, Row
+from regret._measure import KINDS, Kind, Row, fastest
 
 WARM_LIMIT, WARM_MEDIAN, COLD_LIMIT = 1.10, 1.00, 1.10
 START = 0.060  # seconds taken off a cold call: what starting processes may cost
@@ -52,7 +52,7 @@ def head() -> str:
 
 
 def _head(kind: str) -> str:
-    return f"{'loop':>8} {'best ' + kind:>28} {'parmap':>8} regret"
+    return f"{'loop':>8} {'best ' + kind:>31} {'parmap':>8} regret"
 
 
 def line(name: str, row: Row) -> str:
@@ -67,7 +67,7 @@ def line(name: str, row: Row) -> str:
 def _cells(row: Row, kind: Kind) -> str:
     winner = best(row, kind)
     seconds = row[winner].median(kind)
-    cells = f"{show(row[LOOP].median(kind), 's'):>8} {label(winner):>19} {show(seconds, 's'):>8}"
+    cells = f"{show(row[LOOP].median(kind), 's'):>8} {label(winner):>22} {show(seconds, 's'):>8}"
     if PARMAP not in row or not row[PARMAP].of(kind):
         return cells + f" {'-':>8} {'-':>6}"
     found = regret(row, PARMAP, kind)
@@ -82,9 +82,9 @@ def _flag(missed: bool) -> str:
 
 def contenders(rows: Mapping[str, Row]) -> Iterator[str]:
     """Show for each contender its worst row and its median, warm and cold."""
-    yield f"{'regret':21} {'worst, warm':>28}  median   {'worst, cold':>28}  median"
+    yield f"{'regret':22} {'worst, warm':>28}  median   {'worst, cold':>28}  median"
     for name in _names(rows):
-        yield f"{label(name):21} {_worst_cell(rows, name, 'warm')}   {_worst_cell(rows, name, 'cold')}".rstrip()
+        yield f"{label(name):22} {_worst_cell(rows, name, 'warm')}   {_worst_cell(rows, name, 'cold')}".rstrip()
 
 
 def _names(rows: Mapping[str, Row]) -> list[str]:
@@ -156,3 +156,5 @@ def print_summary(rows: Mapping[str, Row]) -> None:
     print(f"\n{sum(mark.passed for mark in found)} of {len(found)} marks met, {len(rows)} kinds of work")
     for mark in found:
         print(f"  {mark}")
+    values = (show(mark.value, mark.unit) for mark in marks(fastest(rows)))
+    print(f"  from the fastest samples in place of the medians: {', '.join(values)}")

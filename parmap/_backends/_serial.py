@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from parmap._random import Start, streams
-from parmap._records import Chunk, Done, Failure, Outcome, Task
+from parmap._records import Chunk, Done, Failure, Outcome, Sample, Task
 from parmap._worker import initialize, seeded, star
 
 WORKER = "the calling thread"
@@ -24,6 +24,9 @@ class Serial:
     Another thread may take the items that have not been started away with ``give_back`` while a chunk runs. Both
     draw from one list iterator: drawing from it is one step under the GIL, so each item is drawn by exactly one of
     them. How many were taken away is told under a lock, which the running side takes once a chunk.
+
+    Attributes:
+        sample: The last item that was run, with its result.
 
     Args:
         task: What to run.
@@ -43,6 +46,7 @@ class Serial:
         self._running: _Running | None = None
         self._lock = Lock()
         self._given = 0  # items of the running chunk that were taken away
+        self.sample: Sample | None = None
 
     @property
     def flying(self) -> int:
@@ -100,6 +104,8 @@ class Serial:
         with self._lock:
             self._running = None
             ran = chunk.part(0, len(chunk.items) - self._given) if self._given else chunk
+        last = len(values) - 1
+        self.sample = Sample(chunk.start + last, (*chunk.items[last : last + 1], *values[-1:])) if values else None
         return Done(ran, values, failures, perf_counter() - begin, 0)
 
     def give_back(self) -> Chunk | None:
@@ -119,4 +125,4 @@ class Serial:
         """Nothing to cancel: no chunk waits here."""
 
     def close(self, grace: float) -> None:
-        self._running = None
+        self._running = self.sample = None

@@ -64,7 +64,7 @@ class Threads:
         return self._flying
 
     def room(self) -> bool:
-        return self._flying < max(1, self._workers - self.spare)
+        return self._flying < max(1, self._workers - self.spare) * self.depth
 
     def submit(self, chunk: Chunk) -> None:
         self._flying += 1

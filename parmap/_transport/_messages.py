@@ -132,6 +132,7 @@ class Finished(NamedTuple):
     number: int
     failures: "Sequence[PackedFailure]"
     seconds: float
+    cpu: float
 
 
 class Unreadable(NamedTuple):

@@ -7,13 +7,15 @@ them all. Only what plain pickle refuses (lambdas, local classes) goes by cloudp
 
 import functools
 import io
+import math
 import pickle
 import types
 from collections.abc import Callable, Iterator
+from time import perf_counter
 from typing import Any
 
 from parmap._transport._links import Payload
-from parmap._tuning import BUFFER_LIMIT, EXPLAIN_DEPTH
+from parmap._tuning import BUFFER_LIMIT, COPY_BYTE, EXPLAIN_DEPTH
 
 
 def dump(value: Any, *, back: bool = False) -> Payload:
@@ -34,6 +36,46 @@ def dump(value: Any, *, back: bool = False) -> Payload:
         from parmap._transport._definitions import dump_by_value
 
         return dump_by_value(value, in_band, buffers, back=back)
+
+
+def weigh(value: Any, limit: float) -> float:
+    """Seconds that it takes to pickle a value and to copy its bytes; infinite beyond ``limit``.
+
+    Raises:
+        Exception: As `dump`.
+    """
+    scale = _Scale(limit)
+    in_band, buffers = split_buffers()
+    try:
+        pickle.Pickler(scale, 5, buffer_callback=in_band).dump(value)
+    except _TooHeavyError:
+        return math.inf
+    except Exception:
+        dump(value)  # by value, where that is possible
+    return scale.seconds() + (scale.size + sum(each.nbytes for each in buffers)) * COPY_BYTE
+
+
+class _TooHeavyError(Exception):
+    """The limit is exceeded."""
+
+
+class _Scale:
+    """A file that only weighs what is written to it."""
+
+    def __init__(self, limit: float) -> None:
+        self.size = 0
+        self._begin = perf_counter()
+        self._limit = limit
+
+    def write(self, data: bytes) -> None:
+        """Takes a frame of a pickle, which is made piece by piece."""
+        self.size += len(data)
+        if self.seconds() > self._limit:
+            raise _TooHeavyError
+
+    def seconds(self) -> float:
+        """Since it was made."""
+        return perf_counter() - self._begin
 
 
 def split_buffers() -> tuple[Callable[[pickle.PickleBuffer], bool], list[memoryview]]:

@@ -37,7 +37,7 @@ HANDS: Patterns = (
     "_transport.*",
 )
 ENGINES: Patterns = ("_backends", "_backends._base", "_backends._serial", "_backends._threads", "_backends._processes")
-LOOP: Patterns = ("_run", "_pilot")
+LOOP: Patterns = ("_call", "_handover", "_run", "_pilot")
 
 TABLE: dict[str, Patterns] = {
     # words: the standard library and each other
@@ -72,6 +72,8 @@ TABLE: dict[str, Patterns] = {
     "_backends": (*WORDS, "_backends.*"),  # picks the engine, on first use
     "_backends.*": (*WORDS, *HANDS, "_backends._base"),
     # the loop: everything below, of an engine only its front
+    "_call": (*WORDS, *POLICY),
+    "_handover": WORDS,
     "_run": (*WORDS, *POLICY, *HANDS, *ENGINES, *LOOP),
     "_pilot": (*WORDS, *POLICY, *HANDS, *ENGINES, *LOOP),
     # the front

@@ -6,8 +6,8 @@ from contextvars import copy_context
 from threading import Event
 from typing import Any
 
+from parmap._call import Call
 from parmap._records import Broken, Chunk, Done, Failure, Lost, Options, Outcome, Task
-from parmap._run import Call
 from parmap._source import Source
 
 PATIENCE = 30.0  # seconds that a test waits for an event that always comes

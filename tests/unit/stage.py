@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from parmap import _pilot
+from parmap._call import Call
 from parmap._chunks import Sizer
 from parmap._pilot import fly
 from parmap._records import Facts, Options, Outcome, Plan
-from parmap._run import Call, Driver
+from parmap._run import Driver
 from tests.unit.fakes import PATIENCE, Answer, Engine, await_event, succeed
 
 PLAN = Plan("thread", 2, "because the script says so")

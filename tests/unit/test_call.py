@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parmap._call import Call
 from parmap._chunks import Sizer
 from parmap._errors import WorkerCrashError
 from parmap._records import Chunk, Done, Failure, Lost
-from parmap._run import Call
 from tests.unit.fakes import done, failed, lost, make_call
 
 

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parmap import _run
+from parmap._call import Call
 from parmap._chunks import Sizer
 from parmap._records import Broken, Chunk, Outcome
-from parmap._run import Call, Driver, drive
+from parmap._run import Driver, drive
 from parmap._tuning import SIGNAL_WAIT
 from tests.unit.fakes import Answer, Engine, answers, broken, done, fail_at, failed, lost, make_call, succeed
 

@@ -45,18 +45,18 @@ class Words(dict[str, int]):
 def test_a_function_is_known_again(func: Callable[..., Any]) -> None:
     """The last time counts."""
     learned = Learned()
-    assert learned.recall(func) == 0.0
+    assert learned.recall(func).seconds == 0.0
     learned.remember(func, 0.5)
     learned.remember(func, 0.25)
-    assert learned.recall(func) == 0.25
-    assert learned.recall(len) == 0.0
+    assert learned.recall(func).seconds == 0.25
+    assert learned.recall(len).seconds == 0.0
 
 
 def test_local_functions_are_known_by_their_code() -> None:
     """A lambda is made anew for each call."""
     learned = Learned()
     learned.remember(make_adder(1), 0.5)
-    assert learned.recall(make_adder(2)) == 0.5
+    assert learned.recall(make_adder(2)).seconds == 0.5
 
 
 def test_the_memory_is_bounded() -> None:
@@ -66,9 +66,9 @@ def test_the_memory_is_bounded() -> None:
     for func in made:
         learned.remember(func, 0.5)
         learned.remember(made[0], 0.5)
-    assert learned.recall(made[0]) == 0.5
-    assert learned.recall(made[1]) == 0.0
-    assert learned.recall(made[-1]) == 0.5
+    assert learned.recall(made[0]).seconds == 0.5
+    assert learned.recall(made[1]).seconds == 0.0
+    assert learned.recall(made[-1]).seconds == 0.5
 
 
 @pytest.mark.parametrize("make", [Odd, Unhashable, lambda: functools.partial(abs), lambda: Unhashable().__call__])
@@ -76,7 +76,7 @@ def test_any_callable_is_taken(make: Callable[[], Callable[..., Any]]) -> None:
     """Whatever it says of itself: a loop would only call it."""
     learned, func = Learned(), make()
     learned.remember(func, 0.5)
-    assert learned.recall(func) in (0.0, 0.5)
+    assert learned.recall(func).seconds in (0.0, 0.5)
 
 
 @pytest.mark.parametrize("method", ["get", "__getitem__"])

@@ -17,6 +17,7 @@ from parmap._tuning import KNOCK_PAUSE
 
 CLOCK = 77  # stands for the thread's
 NO_THREAD = -1  # has no entry in /proc
+WATCHED, OWN = 1 << 20, 1 << 21  # stand for descriptors of the kernel's files; no test closes them
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Clocks:
     cpu: float = 500.0
     process: float = 800.0
     queued: float = 20.0
+    own_queued: float = 30.0
     ended: bool = False  # the thread, and its clock with it
 
     def pass_time(self, wall: float, cpu: float = 0.0, process: float = 0.0, queued: float = 0.0) -> None:
@@ -45,6 +47,8 @@ class Clocks:
 
     def schedstat(self, descriptor: int, size: int, offset: int) -> bytes:
         """The kernel's file."""
+        if descriptor == OWN:
+            return b"5 %d 9\n" % (self.own_queued * 1e9)
         if self.ended:
             raise ProcessLookupError(3, "No such process")
         return b"%d %d 9\n" % (self.cpu * 1e9, self.queued * 1e9)
@@ -80,8 +84,9 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
 def meter(clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> Meter:
     """A meter whose kernel tells how long the thread waited for a core."""
     found = Meter(CLOCK, NO_THREAD)
+    found.close()
     monkeypatch.setattr(os, "pread", clocks.schedstat)
-    found._schedstat = 1 << 20  # no descriptor: the test never closes it
+    found._schedstat, found._own_schedstat = WATCHED, OWN
     found.begin()
     return found
 
@@ -119,6 +124,15 @@ def test_what_items_look_like(
     assert near(meter.end(), *expected)
 
 
+def test_a_busy_machine_is_not_taken_for_a_held_gil(meter: Meter, clocks: Clocks) -> None:
+    """What the measuring thread waits for a core makes its knocks late too."""
+    stop: Any = Stop(clocks, 0.016)
+    assert not meter.knock(stop)
+    clocks.own_queued += 0.015
+    clocks.pass_time(0.020 - KNOCK_PAUSE - 0.016, 0.020, 0.020)
+    assert near(meter.end(), 0.0, 0.05, 1.0)
+
+
 def test_windows_are_apart(meter: Meter, clocks: Clocks) -> None:
     """What happened before a window does not count in it."""
     late: Any = Stop(clocks, 0.010)
@@ -152,6 +166,7 @@ def test_without_a_clock_of_the_thread() -> None:
     meter = Meter(None, NO_THREAD)
     meter.begin()
     assert meter.end()[:2] == (0.0, 1.0)
+    meter.close()
 
 
 def test_without_the_kernels_file(clocks: Clocks) -> None:
@@ -177,8 +192,9 @@ def test_shares_are_shares(*, wall: float, cpu: float, process: float, queued: f
         fake.clock_gettime = clocks.of_thread
         patch.setattr(_observe, "time", fake)
         meter = Meter(CLOCK, NO_THREAD)
+        meter.close()
         patch.setattr(os, "pread", clocks.schedstat)
-        meter._schedstat = 1 << 20
+        meter._schedstat = WATCHED
         meter.begin()
         stop: Any = Stop(clocks, late)
         meter.knock(stop)

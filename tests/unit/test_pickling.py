@@ -1,6 +1,7 @@
 """Items and results to bytes and back."""
 
 import functools
+import math
 import pickle
 import threading
 import types
@@ -13,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parmap._transport._links import Payload
-from parmap._transport._pickling import dump, explain, load
-from parmap._tuning import BUFFER_LIMIT
+from parmap._transport._pickling import dump, explain, load, weigh
+from parmap._tuning import BUFFER_LIMIT, COPY_BYTE
 from tests.unit import travelling
 
 
@@ -225,3 +226,29 @@ class Slotted:
 
     def __init__(self, tool: Any) -> None:
         self.tool = tool
+
+
+# --- weighing ---
+
+
+def test_weighing_counts_bytes_and_time() -> None:
+    """Buffers that stay beside the pickle are counted too, and nothing is copied."""
+    light, heavy = weigh(1, 1.0), weigh(bytearray(10_000_000), 1.0)
+    assert 0 <= light < 0.01
+    assert heavy >= 10_000_000 * COPY_BYTE
+
+
+def test_weighing_ends_at_its_limit() -> None:
+    """What takes longer is too heavy, whatever it weighs."""
+    assert weigh([[number] for number in range(300_000)], 0.0) == math.inf
+
+
+def test_weighing_by_value() -> None:
+    """What goes by cloudpickle can be weighed."""
+    assert weigh(lambda: None, 1.0) < math.inf
+
+
+def test_weighing_what_cannot_travel() -> None:
+    """It says so as pickling does."""
+    with pytest.raises(TypeError, match="pickle"):
+        weigh(threading.Lock(), 1.0)

@@ -1,15 +1,18 @@
 """From what was asked for and what was seen to a plan: the table, and what holds for all of it."""
 
+import math
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from parmap._records import Facts, Plan
-from parmap._strategy import plan_given, plan_seen
+from parmap._records import Facts, Plan, Trial
+from parmap._strategy import plan_better, plan_given, plan_seen
 from parmap._tuning import (
     ALREADY_PARALLEL_ABOVE,
     GIL_HELD_ABOVE,
     MAX_THREADS,
+    MAX_WAITING_PROCESSES,
     START_COLD,
     START_THREADS,
     START_WARM,
@@ -33,6 +36,8 @@ FACTS = st.builds(
     process_cpu=st.floats(0, 64),
     cores=st.integers(1, 64),
     warm=st.booleans(),
+    transport=st.floats(0, 10) | st.just(math.inf),
+    refused=st.frozensets(st.sampled_from(["thread", "process"])),
 )
 WORKERS = st.none() | st.integers(1, 100)
 WAITING = st.floats(WAITING_BELOW, 1, exclude_min=True)
@@ -85,9 +90,17 @@ def test_workers_that_were_given(backend: str, workers: int, cores: int) -> None
         ({"left": 5}, None),  # 50 ms of work do not repay a cold start
         ({"left": 5, "warm": True}, ("process", 4)),
         ({"left": 5, "gil_held": 0.1}, ("thread", 4)),
-        ({"left": None}, None),  # as much is expected as was seen: 100 ms
+        ({"left": None, "busy": 0.05}, None),  # twice as much is expected as was seen: 100 ms
         ({"left": None, "busy": 10.0}, ("process", 4)),
         ({"left": 5, "busy": 0.02, "done": 0, "current": 2.0}, ("process", 4)),  # the first item is long
+        ({"transport": 0.001}, ("process", 4)),
+        ({"transport": 0.02}, None),  # sending an item costs more than running it
+        ({"transport": math.inf}, None),  # or cannot be done
+        ({"transport": math.inf, "gil_held": 0.1}, ("thread", 4)),
+        ({"transport": math.inf, "waiting": 1.0}, ("thread", MAX_THREADS)),
+        ({"refused": frozenset({"process"})}, None),
+        ({"refused": frozenset({"thread"}), "gil_held": 0.1}, ("process", 4)),
+        ({"refused": frozenset({"thread"}), "waiting": 1.0}, None),
     ],
     ids=str,
 )
@@ -192,7 +205,7 @@ def test_a_warm_pool_never_loses_a_plan(facts: Facts, workers: int | None) -> No
 def test_ties_keep_the_loop(gil_held: float, warm: bool, start: float) -> None:
     """An engine that would gain exactly what it must is not started; one that would gain a little more is."""
     tie = COMPUTING._replace(cores=2, left=1, busy=0.0, done=0, gil_held=gil_held, warm=warm)
-    seconds = start * WORTH_FACTOR * 2
+    seconds = start * WORTH_FACTOR  # it is taken to be half over, and two workers save half of it
     assert plan_seen(OPTIONS, tie._replace(current=seconds)) is None
     assert plan_seen(OPTIONS, tie._replace(current=seconds * 1.001)) is not None
     assert plan_seen(OPTIONS, tie._replace(current=seconds * 0.999)) is None
@@ -201,7 +214,7 @@ def test_ties_keep_the_loop(gil_held: float, warm: bool, start: float) -> None:
 def test_ties_of_waiting_keep_the_loop() -> None:
     """The same for items that wait."""
     tie = COMPUTING._replace(waiting=1.0, left=1, busy=0.0, done=0)
-    seconds = START_THREADS * WORTH_FACTOR
+    seconds = START_THREADS * WORTH_FACTOR / 2  # it is taken to be half over
     assert plan_seen(OPTIONS, tie._replace(current=seconds)) is None
     assert plan_seen(OPTIONS, tie._replace(current=seconds * 1.001)) is not None
 
@@ -215,3 +228,67 @@ def test_what_lies_on_a_limit() -> None:
     held = plan_seen(OPTIONS, COMPUTING._replace(gil_held=GIL_HELD_ABOVE))
     assert held is not None
     assert held.backend == "process"
+
+
+def test_seeded_items_take_turns_so_they_go_to_processes() -> None:
+    """Whatever they do."""
+    asked = OPTIONS._replace(seed=1)
+    for changes in ({}, {"gil_held": 0.1}):
+        plan = plan_seen(asked, COMPUTING._replace(**changes))  # type: ignore[arg-type]
+        assert plan is not None
+        assert plan[:2] == ("process", 4)
+    waiting = plan_seen(asked, COMPUTING._replace(waiting=1.0))
+    assert waiting is not None
+    assert waiting[:2] == ("process", MAX_WAITING_PROCESSES)
+
+
+# ------------------------------------------------------------------------------------------------ what came of a plan
+
+THREADS = Plan("thread", 4, "a test")
+PROCESSES = Plan("process", 4, "a test")
+
+
+@pytest.mark.parametrize(
+    ("plan", "trial", "expected"),
+    [
+        (PROCESSES, Trial(wall=1.0, items=400, work=4.0, cpu=4.0, left=1000), None),  # four times as fast
+        (PROCESSES, Trial(wall=1.0, items=95, work=0.95, cpu=0.95, left=1000), None),  # a busy machine
+        (PROCESSES, Trial(wall=1.0, items=50, work=0.5, cpu=0.5, left=1000), "serial"),  # the way costs too much
+        (PROCESSES, Trial(wall=1.0, items=400, work=0.1, cpu=0.1, left=1000), "serial"),  # the items got cheap
+        (PROCESSES, Trial(wall=1.0, items=40, work=4.0, cpu=4.0, left=1000), None),  # the items got expensive
+        (THREADS, Trial(wall=1.0, items=400, work=4.0, cpu=4.0, left=1000), None),
+        (THREADS, Trial(wall=1.0, items=98, work=3.9, cpu=0.98, left=1000), "process"),  # they hold the GIL after all
+        (THREADS, Trial(wall=1.0, items=98, work=3.9, cpu=0.98, left=0), None),  # too late to change
+        (THREADS, Trial(wall=1.0, items=50, work=3.9, cpu=0.5, left=0), "serial"),
+    ],
+)
+def test_what_came_of_a_plan(plan: Plan, trial: Trial, expected: str | None) -> None:
+    """The loop took 10 ms an item."""
+    better = plan_better(OPTIONS, plan, COMPUTING._replace(busy=0.11, done=10, warm=True), trial)
+    assert (None if better is None else better.backend) == expected
+
+
+def test_a_change_says_why() -> None:
+    """With the figure."""
+    better = plan_better(OPTIONS, PROCESSES, COMPUTING, Trial(wall=1.0, items=50, work=0.5, cpu=0.5, left=None))
+    assert better is not None
+    assert "process was 0.5 times as fast as the loop" in better.reason
+
+
+TRIALS = st.builds(
+    Trial,
+    wall=st.floats(0.01, 100),
+    items=st.integers(1, 10_000),
+    work=st.floats(0, 1000),
+    cpu=st.floats(0, 1000),
+    left=st.none() | st.integers(0, 10_000),
+)
+
+
+@given(FACTS, st.sampled_from([THREADS, PROCESSES]), TRIALS)
+def test_a_change_is_a_change(facts: Facts, plan: Plan, trial: Trial) -> None:
+    """Never to what is being done, and to nothing that has been refused."""
+    better = plan_better(OPTIONS, plan, facts, trial)
+    if better is not None:
+        assert better.backend not in {plan.backend, *facts.refused}
+        assert better.reason

@@ -180,7 +180,7 @@ class Processes:
             found = unpack_error(packed, f"the error of item {chunk.start + position}")
             add_note(found, f"parmap: in {worker}, most recent call last:\n{packed[0].traceback}")
             failures.append(Failure(chunk.start + position, found, str(worker)))
-        return Done(chunk, values, failures, message.seconds, frame.payload.size)
+        return Done(chunk, values, failures, message.seconds, frame.payload.size, message.cpu)
 
     def _unreadable(self, worker: Worker, message: Unreadable) -> Outcome:
         chunk = worker.held.popleft().chunk
@@ -217,7 +217,8 @@ class Processes:
                 what = f"the arguments of item {chunk.start + position} ({self._show(chunk, position)})"
                 failure = SerializationError(what, explain(item, "the item", found))
                 part = chunk.part(position, position + 1)
-                outcomes.append(Done(part, [None], [Failure(part.start, failure, "the calling process")], 0.0, 0))
+                at_fault = Failure(part.start, failure, "the calling process")
+                outcomes.append(Lost(part, at_fault, alone=False, unsent=True))
             else:
                 outcomes.append(Lost(chunk.part(position, position + 1), None, alone=False))
         return outcomes

@@ -254,7 +254,7 @@ class _Child:
         packed = [PackedFailure(each.at - work.start, pack_error(each.error)) for each in failures]
         parcel: Parcel = pack(payload)
         try:
-            self._send(Finished(work.call, work.number, packed, done.seconds), parcel)
+            self._send(Finished(work.call, work.number, packed, done.seconds, done.cpu), parcel)
         finally:
             parcel.close()
 

@@ -1,0 +1,220 @@
+"""``auto``: what it chooses, what it remembers, and what it does when a choice was wrong. Never another answer."""
+
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from parmap import FallbackWarning, pimap, pmap
+from tests.contract.helpers import Ledger, busy, here
+
+
+class Plans(logging.Handler):
+    """Keeps what the library logs: each engine that it chose, and why."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps a line."""
+        self.lines.append(record.getMessage())
+
+    @property
+    def engines(self) -> list[str]:
+        """The backends, in the order in which they were chosen."""
+        return [line.partition(",")[0] for line in self.lines]
+
+
+@pytest.fixture
+def plans() -> Iterator[Plans]:
+    """The plans of this test."""
+    log, handler = logging.getLogger("parmap"), Plans()
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    yield handler
+    log.removeHandler(handler)
+    log.setLevel(logging.NOTSET)
+
+
+def compute(item: int) -> int:
+    """Holds the GIL."""
+    busy(0.005)
+    return item
+
+
+def nap(item: int) -> int:
+    """Waits."""
+    time.sleep(0.005)
+    return item
+
+
+@pytest.mark.parametrize(("func", "engine"), [(compute, "process"), (nap, "thread")])
+def test_the_second_call_begins_where_the_first_one_ended(func: Any, engine: str, plans: Plans) -> None:
+    """With the engine, at once; not one item runs in the calling thread."""
+    assert pmap(func, range(150)) == list(range(150))
+    assert plans.engines[:1] == [engine]
+    plans.lines.clear()
+    caller = here()
+
+    def where(item: int) -> str:
+        func(item)
+        return here()
+
+    pmap(where, range(150))
+    plans.lines.clear()
+    assert caller not in set(pmap(where, range(150)))
+    assert plans.engines == [engine]
+    assert "as in an earlier call" in plans.lines[0]
+
+
+def test_what_no_longer_fits_is_forgotten(plans: Plans) -> None:
+    """A function that was slow and is quick now goes back to the loop, at the latest in the call after the next."""
+    seconds = [0.005]
+
+    def work(item: int) -> int:
+        busy(seconds[0])
+        return item
+
+    pmap(work, range(150))
+    seconds[0] = 0.0
+    pmap(work, range(150))
+    plans.lines.clear()
+    assert pmap(work, range(150)) == list(range(150))
+    assert plans.lines == []
+
+
+def test_few_items_of_a_known_function_stay_a_loop(plans: Plans) -> None:
+    """What is known is what an item costs, and three of them do not pay."""
+    pmap(compute, range(150))
+    plans.lines.clear()
+    assert pmap(compute, range(1)) == [0]
+    assert plans.lines == []
+
+
+def test_what_is_learned_is_safe_from_several_threads(backend: str) -> None:
+    """Many calls of one function at once: each is right."""
+    got: list[list[int]] = []
+
+    def call() -> None:
+        for _ in range(5):
+            got.extend([pmap(compute, range(10), backend=backend, workers=2)])
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == [list(range(10))] * 20
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_threads_that_turn_out_to_be_bound_by_the_gil_are_left(lazy: bool, plans: Plans, ledger: Ledger) -> None:
+    """What waited before computes now: the call goes on in processes, and no item is run twice."""
+    computing = [False]
+
+    def work(item: int) -> int:
+        if computing[0]:
+            ledger.write(item)
+            busy(0.004)
+        else:
+            time.sleep(0.004)
+        return item
+
+    pmap(work, range(300))
+    assert plans.engines == ["thread"]
+    computing[0] = True
+    plans.lines.clear()
+    mapper: Any = pimap if lazy else pmap
+    assert list(mapper(work, range(1500))) == list(range(1500))
+    assert plans.engines[:2] == ["thread", "process"]
+    assert sorted(map(int, ledger.lines())) == list(range(1500))
+
+
+class Heavy:
+    """An item that takes long to be pickled and is quickly used."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.02
+
+    def __reduce__(self) -> Any:
+        end = time.perf_counter() + self.seconds
+        while time.perf_counter() < end:
+            pass
+        return Heavy, ()
+
+
+def use(item: Heavy) -> bool:
+    """Computes for a moment."""
+    busy(0.003)
+    return True
+
+
+def test_items_that_cost_more_to_send_than_to_use_stay_at_home(plans: Plans) -> None:
+    """The forecast counts their pickling, measured on a real item."""
+    assert pmap(use, [Heavy() for _ in range(150)]) == [True] * 150
+    assert "process" not in plans.engines
+
+
+def test_items_that_cannot_be_sent_stay_at_home(plans: Plans) -> None:
+    """As the loop takes them; a warning says why they are not run in processes."""
+    locks = [threading.Lock() for _ in range(100)]
+    with pytest.warns(FallbackWarning, match="cannot pickle"):
+        assert pmap(_use_lock, locks) == [True] * 100
+    assert "process" not in plans.engines
+
+
+def _use_lock(lock: Any) -> bool:
+    with lock:
+        busy(0.003)
+    return True
+
+
+def test_a_result_that_cannot_be_sent_stays_at_home() -> None:
+    """It is seen on the first results, before anything is sent anywhere."""
+
+    def work(item: int) -> Any:
+        busy(0.003)
+        return threading.Lock()
+
+    with pytest.warns(FallbackWarning, match="cannot pickle"):
+        assert len(pmap(work, range(100))) == 100
+
+
+def test_one_item_that_cannot_be_sent_ends_the_sending(ledger: Ledger) -> None:
+    """The items before it ran in processes; it and those that were not started run at home. None runs twice."""
+    odd = threading.Lock()
+
+    def work(item: Any) -> Any:
+        busy(0.003)
+        ledger.write(item if isinstance(item, int) else "odd")
+        return item
+
+    items = [*range(200), odd, *range(201, 260)]
+    with pytest.warns(FallbackWarning, match="item 200"):
+        assert pmap(work, items) == items
+    assert sorted(ledger.lines()) == sorted("odd" if item is odd else str(item) for item in items)
+
+
+def test_nothing_of_the_interpreter_is_left_changed() -> None:
+    """Whatever was chosen, also when it ends with an error."""
+    import sys
+
+    before = sys.getswitchinterval()
+
+    def fail(item: int) -> int:
+        busy(0.005)
+        if item == 100:
+            raise KeyError(item)
+        return item
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pmap(compute, range(60))
+        with pytest.raises(KeyError):
+            pmap(fail, range(150))
+    assert sys.getswitchinterval() == before
