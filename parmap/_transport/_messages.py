@@ -7,6 +7,8 @@ is dropped. A payload is what goes with a message besides (see `_links`).
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
+from parmap._transport._beside import SharedMemory
+
 
 class Setting(NamedTuple):
     """The surroundings that a worker takes over from the caller."""
@@ -137,6 +139,7 @@ class PackedError(NamedTuple):
     cause: int  # its place in the tuple that it is part of; 0: there is none
     context: int  # likewise
     suppress_context: bool
+    arenas: Sequence[SharedMemory] = ()  # that its pickle names
 
 
 # An exception and those that it came from: itself first.

@@ -12,6 +12,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from parmap._transport._beside import collecting
 from parmap._transport._links import Payload
 from parmap._tuning import BUFFER_LIMIT, EXPLAIN_DEPTH
 
@@ -28,7 +29,8 @@ def dump(value: Any, *, back: bool = False) -> Payload:
     """
     in_band, buffers = split_buffers()
     try:
-        return Payload(pickle.dumps(value, 5, buffer_callback=in_band), buffers)
+        with collecting() as arenas:
+            return Payload(pickle.dumps(value, 5, buffer_callback=in_band), buffers, arenas)
     except Exception:
         buffers.clear()
         from parmap._transport._definitions import dump_by_value
