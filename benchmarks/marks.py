@@ -8,7 +8,8 @@
 
 Each row prints a table and its marks, with "pass" or "FAIL"; a summary ends the run. The exit code is 0 either way, for
 a busy machine is not an error: read the ratios, and the load in the first line. The loop is a plain list comprehension.
-Candidates run in interpreters of their own, except where a row compares parmap with the loop within a few percent.
+Candidates run in interpreters of their own, except where a row compares parmap with the loop within a few percent, or
+one object with another (the rows of shared state).
 "Cold" is the first call of a fresh interpreter, from the moment when its imports are done; "warm" are later calls.
 """
 
@@ -35,6 +36,7 @@ from _harness import (
 )
 from _lanes import Lane, cold, warm
 from _memory import Footprint, available, footprint
+from _shared import alone, contended, values
 from _work import calibrate
 
 MEGABYTE = 1_000_000
@@ -248,6 +250,26 @@ def peak_memory(engine: str, size: int) -> tuple[Footprint, float]:
     return peak, seconds
 
 
+def shared_alone(settings: Settings) -> Row:
+    """Compare a locked increment of a shared number with multiprocessing's, nobody contending."""
+    times = settings.pick(100_000, 2000)
+    samples = interleave({name: alone(value, times) for name, value in values().items()}, settings.repeat)
+    return _against_multiprocessing("lock, increment, unlock of a Value, uncontended", samples, 4.0)
+
+
+def shared_contended(settings: Settings) -> Row:
+    """Show the same with two processes that do nothing else."""
+    times = settings.pick(100_000, 2000)
+    samples = interleave({name: contended(value, times) for name, value in values().items()}, settings.repeat)
+    return _against_multiprocessing("lock, increment, unlock of a Value, two processes contending", samples, 2.0)
+
+
+def _against_multiprocessing(title: str, samples: tuple[Samples, ...], limit: float) -> Row:
+    row = Row(title, samples, "multiprocessing.Value", ())
+    ratio = row["parmap.Value"].ratio(row["multiprocessing.Value"])
+    return Row(title, samples, row.reference, (Mark("time of multiprocessing.Value", ratio, limit, "x"),))
+
+
 ROWS: dict[str, Callable[[Settings], Row]] = {
     "import": import_time,
     "ten": ten_items,
@@ -261,6 +283,8 @@ ROWS: dict[str, Callable[[Settings], Row]] = {
     "milliseconds": milliseconds,
     "factors": factors,
     "memory": memory,
+    "shared": shared_alone,
+    "shared-contended": shared_contended,
 }
 
 

@@ -176,6 +176,16 @@ BUFFER_ALIGN: Final = 64
 # Bytes read from a socket at once: more than all that can be waiting in it.
 READ_SIZE: Final = 1 << 18
 
+# --- shared state ---
+
+# Cells in an arena (count), 64 bytes each, of which the first is taken. A descriptor and a mapping in each process for
+# every so many of its `Value`s and `Lock`s; four pages, which are memory only once a cell of theirs is used.
+ARENA_CELLS: Final = 256
+
+# Arenas that may go with one frame (count). The kernel takes 253 descriptors at once, one of which may be the memory
+# file of the payload.
+ARENAS_MOST: Final = 250
+
 # --- cores ---
 
 # Seconds for which a quota that has been read is taken for granted. Reading costs about 20 us a level of the tree

@@ -23,6 +23,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import cloudpickle
 
+from parmap._transport._beside import collecting
 from parmap._transport._links import Payload
 from parmap._transport._modules import is_being_imported
 
@@ -45,22 +46,24 @@ def dump_by_value(
     ``back`` says that it goes to the process where this one's definitions come from, so that classes which came from
     there are named, not sent.
     """
-    return Payload(_pickle(value, in_band, back)[0], buffers)
+    return _pickle(value, in_band, buffers, back)[0]
 
 
 def dump_definition(
     value: Any, in_band: Callable[[PickleBuffer], bool], buffers: list[memoryview]
 ) -> tuple[Payload, set[str]]:
     """As `dump_by_value`, and the names of the modules that the value needs."""
-    body, modules = _pickle(value, in_band, back=False)
-    return Payload(body, buffers), modules
+    return _pickle(value, in_band, buffers, back=False)
 
 
-def _pickle(value: Any, in_band: Callable[[PickleBuffer], bool], back: bool) -> tuple[bytes, set[str]]:
+def _pickle(
+    value: Any, in_band: Callable[[PickleBuffer], bool], buffers: list[memoryview], back: bool
+) -> tuple[Payload, set[str]]:
     file = io.BytesIO()
     pickler = _Pickler(file, in_band, back)
-    pickler.dump(value)
-    return file.getvalue(), pickler.modules
+    with collecting() as arenas:
+        pickler.dump(value)
+    return Payload(file.getvalue(), buffers, arenas), pickler.modules
 
 
 class _MainNamespace:

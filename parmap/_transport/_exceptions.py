@@ -9,6 +9,8 @@ import traceback
 from types import TracebackType
 
 from parmap._errors import SerializationError, add_note
+from parmap._transport._beside import collecting
+from parmap._transport._links import Payload
 from parmap._transport._messages import PackedError, PackedErrors
 from parmap._tuning import CHAIN_LIMIT
 
@@ -25,8 +27,9 @@ def pack_error(error: BaseException) -> PackedErrors:
 
 
 def _pack_one(error: BaseException, found: list[BaseException]) -> PackedError:
+    payload = _pickle_checked(error)
     return PackedError(
-        _pickle_checked(error),
+        None if payload is None else bytes(payload.body),
         type(error).__qualname__,
         _text(error),
         _trace(error),
@@ -34,6 +37,7 @@ def _pack_one(error: BaseException, found: list[BaseException]) -> PackedError:
         _place(error.__cause__, found),
         _place(error.__context__, found),
         error.__suppress_context__,
+        () if payload is None else payload.arenas,
     )
 
 
@@ -64,16 +68,17 @@ def _notes(error: BaseException) -> tuple[str, ...]:
     return tuple(map(str, notes)) if isinstance(notes, list | tuple) else ()
 
 
-def _pickle_checked(error: BaseException) -> bytes | None:
+def _pickle_checked(error: BaseException) -> Payload | None:
     """The pickle of an exception that can be rebuilt from it, large arrays and all."""
     try:
         try:
-            pickled = pickle.dumps(error, 5)
+            with collecting() as arenas:
+                payload = Payload(pickle.dumps(error, 5), [], arenas)
         except Exception:
             from parmap._transport._definitions import dump_by_value
 
-            pickled = bytes(dump_by_value(error, lambda _: True, [], back=True).body)
-        return pickled if type(pickle.loads(pickled)) is type(error) else None
+            payload = dump_by_value(error, lambda _: True, [], back=True)
+        return payload if type(pickle.loads(payload.body)) is type(error) else None
     except Exception:
         return None
 

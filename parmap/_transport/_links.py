@@ -2,7 +2,8 @@
 
 A frame is a header of fixed size, a message (a pickled record of `_messages`) and, for some messages, a payload: the
 pickle of the user's objects. Payloads of more than `FRAME_LIMIT` bytes travel in a memory file whose descriptor goes
-with the frame, and with them the buffers that pickle protocol 5 kept out of band.
+with the frame, and with them the buffers that pickle protocol 5 kept out of band. The arenas of `Value`s and `Lock`s
+in the message or the payload go as descriptors too.
 
 Why two ends cannot block on each other: a worker has at most two chunks, one definition and one setting unread, each
 of at most `FRAME_LIMIT` bytes, which fit its socket's buffer together. So the caller's side never blocks in `send`
@@ -10,19 +11,23 @@ and always comes back to reading; a worker that blocks in `send` waits only for 
 """
 
 import array
+import errno
 import os
 import pickle
 import socket
 import struct
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from parmap._transport import _memory
+from parmap._transport._beside import SharedMemory, collecting
 from parmap._tuning import BUFFER_ALIGN, FRAME_LIMIT, READ_SIZE
 
-_HEADER = struct.Struct("<IIB")  # bytes of message and payload in the frame; how many descriptors go with it
+# Bytes of message and payload in the frame; how many descriptors go with it, and how many of arenas after them.
+_HEADER = struct.Struct("<IIBB")
 _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-_ANCILLARY = socket.CMSG_SPACE(4 * array.array("i").itemsize)  # more descriptors than any message has
+_ANCILLARY = socket.CMSG_SPACE(253 * array.array("i").itemsize)  # as many as the kernel takes at once
 
 
 class Payload(NamedTuple):
@@ -30,6 +35,7 @@ class Payload(NamedTuple):
 
     body: bytes | memoryview
     buffers: list[memoryview]
+    arenas: Sequence[SharedMemory] = ()  # that the pickle names
 
     @property
     def size(self) -> int:
@@ -49,6 +55,12 @@ class Parcel(NamedTuple):
     body: bytes | memoryview
     layout: Layout | None
     descriptor: int | None
+    arenas: Sequence[SharedMemory] = ()
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no descriptor goes with it."""
+        return self.descriptor is None and not self.arenas
 
     def close(self) -> None:
         """Gives the memory file back; the receivers keep it while they use it."""
@@ -67,7 +79,7 @@ class Frame(NamedTuple):
 def pack(payload: Payload) -> Parcel:
     """Puts a payload into a memory file if it is large."""
     if not payload.buffers and len(payload.body) <= FRAME_LIMIT:
-        return Parcel(payload.body, None, None)
+        return Parcel(payload.body, None, None, payload.arenas)
     parts, end = [], 0
     pieces = [memoryview(payload.body), *payload.buffers]
     for piece in pieces:
@@ -80,22 +92,38 @@ def pack(payload: Payload) -> Parcel:
     except BaseException:
         os.close(descriptor)
         raise
-    return Parcel(b"", Layout(parts, end), descriptor)
+    return Parcel(b"", Layout(parts, end), descriptor, payload.arenas)
 
 
-def _unpack(layout: Layout, descriptor: int) -> Payload:
+def _unpack(layout: Layout, descriptor: int, arenas: Sequence[SharedMemory]) -> Payload:
     try:
         whole = memoryview(_memory.map_private(descriptor, layout.size))
     finally:
         os.close(descriptor)
     body, *buffers = (whole[begin : begin + length] for begin, length in layout.parts)
-    return Payload(body, buffers)
+    return Payload(body, buffers, arenas)
 
 
-def _frame(message: Any, parcel: Parcel | None, descriptors: int) -> tuple[bytes, bytes | memoryview]:
-    head = pickle.dumps((message, None if parcel is None else (parcel.layout,)), 5)
-    body = b"" if parcel is None else parcel.body
-    return _HEADER.pack(len(head), len(body), descriptors) + head, body
+def _frame(
+    message: Any, parcel: Parcel | None, descriptors: tuple[int, ...]
+) -> tuple[tuple[bytes, bytes | memoryview], list[int]]:
+    """The bytes of a frame and the descriptors that go with it."""
+    with collecting() as arenas:  # of errors, which are part of the message
+        head = pickle.dumps((message, None if parcel is None else (parcel.layout,)), 5)
+    body: bytes | memoryview = b""
+    if parcel is not None:
+        body = parcel.body
+        arenas += [each for each in parcel.arenas if each not in arenas]
+        if parcel.descriptor is not None:
+            descriptors = (parcel.descriptor, *descriptors)
+    header = _HEADER.pack(len(head), len(body), len(descriptors), len(arenas))
+    return (header + head, body), [*descriptors, *(each.descriptor for each in arenas)]
+
+
+def _adopt(descriptor: int) -> SharedMemory:
+    from parmap._transport._arena import adopt  # needs ctypes, and most calls do not
+
+    return adopt(descriptor)
 
 
 class Link:
@@ -112,11 +140,10 @@ class Link:
 
     def hold(self, message: Any, parcel: Parcel | None = None) -> None:
         """Keeps a frame to be sent together with the next one: one wake-up of the other end instead of two."""
-        if parcel is not None and parcel.descriptor is not None:
+        if parcel is not None and not parcel.is_alone:
             self.send(message, parcel)
         else:
-            head, body = _frame(message, parcel, 0)
-            self._held += (head, body)
+            self._held += _frame(message, parcel, ())[0]
 
     def send(self, message: Any, parcel: Parcel | None = None, descriptors: tuple[int, ...] = ()) -> None:
         """Sends one frame.
@@ -124,13 +151,12 @@ class Link:
         Raises:
             OSError: The other end is gone.
         """
-        if parcel is not None and parcel.descriptor is not None:
-            descriptors = (parcel.descriptor, *descriptors)
-        pieces = [*self._held, *_frame(message, parcel, len(descriptors))]
+        frame, beside = _frame(message, parcel, descriptors)
+        pieces = [*self._held, *frame]
         self._held.clear()
         control = []
-        if descriptors:
-            control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+        if beside:
+            control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", beside))]
         sent = self.socket.sendmsg(pieces, control)
         if sent < sum(map(len, pieces)):  # a signal came in between
             self.socket.sendall(b"".join(pieces)[sent:])
@@ -160,19 +186,23 @@ class Link:
         read = self._read
         if len(read) < _HEADER.size:
             return None
-        head, body, count = _HEADER.unpack_from(read)
+        head, body, count, arena_count = _HEADER.unpack_from(read)
         begin = _HEADER.size + head
         end = begin + body
         if len(read) < end:
             return None
-        message, envelope = pickle.loads(memoryview(read)[_HEADER.size : begin])
+        if len(self._descriptors) < count + arena_count:
+            raise OSError(errno.EMFILE, "descriptors were lost: this process has too many open files")
         descriptors = [self._descriptors.popleft() for _ in range(count)]
+        arenas = [_adopt(self._descriptors.popleft()) for _ in range(arena_count)]
+        message, envelope = pickle.loads(memoryview(read)[_HEADER.size : begin])
         payload = None
         if envelope is not None:
             (layout,) = envelope
-            payload = Payload(bytes(memoryview(read)[begin:end]), [])
-            if layout is not None:
-                payload = _unpack(layout, descriptors.pop(0))
+            if layout is None:
+                payload = Payload(bytes(memoryview(read)[begin:end]), [], arenas)
+            else:
+                payload = _unpack(layout, descriptors.pop(0), arenas)
         del read[:end]
         return Frame(message, payload, descriptors)
 

@@ -15,6 +15,9 @@ class LogLevels(NamedTuple):
     loggers: Mapping[str, int]  # those that have a level of their own; "": the root
 
 
+from parmap._transport._beside import SharedMemory
+
+
 class Setting(NamedTuple):
     """The surroundings that a worker takes over from the caller."""
 
@@ -162,6 +165,7 @@ class PackedError(NamedTuple):
     cause: int  # its place in the tuple that it is part of; 0: there is none
     context: int  # likewise
     suppress_context: bool
+    arenas: Sequence[SharedMemory] = ()  # that its pickle names
 
 
 # An exception and those that it came from: itself first.

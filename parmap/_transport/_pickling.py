@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any
 
+from parmap._transport._beside import collecting
 from parmap._transport._links import Payload
 from parmap._tuning import BUFFER_LIMIT, COPY_BYTE, EXPLAIN_DEPTH
 
@@ -30,7 +31,8 @@ def dump(value: Any, *, back: bool = False) -> Payload:
     """
     in_band, buffers = split_buffers()
     try:
-        return Payload(pickle.dumps(value, 5, buffer_callback=in_band), buffers)
+        with collecting() as arenas:
+            return Payload(pickle.dumps(value, 5, buffer_callback=in_band), buffers, arenas)
     except Exception:
         buffers.clear()
         from parmap._transport._definitions import dump_by_value

@@ -3,14 +3,17 @@
 A line that must be refused says `type: ignore[...]`: under `--strict` an unused one is an error.
 """
 
+import ctypes
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, assert_type
 
 from parmap import (
     FallbackWarning,
+    Lock,
     ParmapError,
     SerializationError,
+    Value,
     WorkerCrashError,
     cpu_count,
     options,
@@ -102,6 +105,23 @@ pimap(length, words, ordered="no")  # type: ignore[call-overload]
 joined: list[int] = pchunked(double, numbers)
 assert_type(pchunked(total, numbers, merge=None), list[int])
 assert_type(pchunked(total, numbers, merge=describe), str)
+
+# shared state
+assert_type(Value("i", 3), Value[int])
+assert_type(Value("Q").value, int)
+assert_type(Value("d", 1).value, float)
+assert_type(Value("?", True).value, bool)
+assert_type(Value(ctypes.c_ulong, 3).value, int)
+assert_type(Value(ctypes.c_float).value, float)
+assert_type(Value(ctypes.c_bool).value, bool)
+assert_type(Value("i").get_lock(), Lock)
+assert_type(Lock().acquire(timeout=1.5), bool)
+with Lock() as taken:
+    assert_type(taken, bool)
+Value("i", 1.5)  # type: ignore[call-overload]
+Value("x")  # type: ignore[call-overload]
+Value(int)  # type: ignore[arg-type]
+Lock(1)  # type: ignore[call-arg]
 
 # the rest
 assert_type(cpu_count(), int)

@@ -111,8 +111,8 @@ class Crew:
         return self._pool.bury(worker)
 
     def _end(self, worker: Worker) -> None:
-        """Lets an idle worker forget a definition that is large; a small one may be of use again."""
-        if self._definition.parcel.descriptor is not None:
+        """Lets an idle worker forget a definition that keeps memory; a small one may be of use again."""
+        if not self._definition.parcel.is_alone:
             try:
                 worker.link.send(End())
             except OSError:
