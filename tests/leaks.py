@@ -140,12 +140,12 @@ def _shared_memory() -> frozenset[str]:
 
 
 def _belongs_to_a_neighbour(line: str) -> bool:
-    """Whether a name in `/dev/shm` is in use by a process that this run did not start."""
+    """Whether a name in `/dev/shm` is in use by a process that this run did not start, or gone by now."""
     kind, _, name = line.rpartition(" ")
     if kind != "memory file":
         return False
     ours = {each.pid for each in _processes()} | {os.getpid()}
-    return any(_uses(pid, name) for pid in psutil.pids() if pid not in ours)
+    return not os.path.exists(name) or any(_uses(pid, name) for pid in psutil.pids() if pid not in ours)
 
 
 def _uses(pid: int, path: str) -> bool:

@@ -7,15 +7,14 @@ is dropped. A payload is what goes with a message besides (see `_links`).
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from parmap._transport._beside import SharedMemory
+
 
 class LogLevels(NamedTuple):
     """What the caller logs."""
 
     disabled: int  # records up to this level are not made at all
     loggers: Mapping[str, int]  # those that have a level of their own; "": the root
-
-
-from parmap._transport._beside import SharedMemory
 
 
 class Setting(NamedTuple):
