@@ -76,8 +76,9 @@ class Meter:
         if self._clock is None:
             return Signals(0.0, 1.0, process)
         busy = (now.cpu - begin.cpu) + (now.queued - begin.queued)
-        late = self._late - (now.own_queued - begin.own_queued)
-        return Signals(min(1.0, max(0.0, 1 - busy / wall)), min(1.0, max(0.0, late / wall)), process)
+        own_queued = now.own_queued - begin.own_queued
+        gil_held = (self._late - own_queued) / max(wall - own_queued, 1e-9)
+        return Signals(min(1.0, max(0.0, 1 - busy / wall)), min(1.0, max(0.0, gil_held)), process)
 
     def close(self) -> None:
         """Gives the descriptors back."""
@@ -149,6 +150,16 @@ _switching = _Switching()
 def eager_switching() -> AbstractContextManager[None]:
     """While it is open, a thread that waits for the GIL gets it soon."""
     return _switching
+
+
+def is_busy() -> bool:
+    """Whether more threads are ready to run, in all processes, than there are cores; false where that is not told."""
+    try:
+        with open("/proc/loadavg", encoding="ascii") as file:
+            running = int(file.read().split()[3].partition("/")[0])
+    except (OSError, ValueError, IndexError):
+        return False
+    return running > (os.cpu_count() or 1) + 1  # this thread is one of them
 
 
 def is_exiting() -> bool:

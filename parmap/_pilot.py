@@ -92,7 +92,7 @@ class _Watch:
 
     def start(self) -> float:
         """Begins to watch the calling thread, unless what was seen before is enough; returns seconds an item then."""
-        if self._seen.facts is not None:
+        if self._seen.facts is not None and self._call.left != 1:
             facts = self._seen.facts
             facts = facts._replace(
                 busy=self._seen.seconds * (facts.done + 1),

@@ -131,6 +131,7 @@ class Trial(NamedTuple):
     work: float  # seconds that they took, together
     cpu: float  # seconds that they computed, together
     left: int | None  # items that nobody has started; None: not known
+    busy: bool = False  # the machine has more to do than it has cores, which would slow the loop too
 
 
 class Sample(NamedTuple):

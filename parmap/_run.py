@@ -19,7 +19,7 @@ from parmap._errors import (
     SerializationError,
 )
 from parmap._learned import learned
-from parmap._observe import is_exiting, why_no_processes
+from parmap._observe import is_busy, is_exiting, why_no_processes
 from parmap._records import ALL, Broken, Done, Facts, Lost, Options, Plan, Trial
 from parmap._strategy import plan_better, plan_given
 from parmap._tuning import (
@@ -51,8 +51,10 @@ class Judge:
 
     def hear(self, outcome: Done) -> None:
         """Takes note of what a worker has done."""
-        wall, items, work, cpu, left = self._sum
-        self._sum = Trial(wall, items + len(outcome.values), work + outcome.seconds, cpu + outcome.cpu, left)
+        sum_, items = self._sum, len(outcome.values)
+        self._sum = sum_._replace(
+            items=sum_.items + items, work=sum_.work + outcome.seconds, cpu=sum_.cpu + outcome.cpu
+        )
 
     def judge(self, seconds: float, left: int | None) -> Plan | None:
         """Adds the time of a step; what to do instead, if it is time for a judgement and there is something better."""
@@ -61,7 +63,7 @@ class Judge:
             return None
         first, self._first = self._first, False
         self._sum = Trial(0.0, 0, 0.0, 0.0, None)
-        return None if first else plan_better(self._options, self.plan, self._facts, trial)
+        return None if first else plan_better(self._options, self.plan, self._facts, trial._replace(busy=is_busy()))
 
 
 class Driver:

@@ -59,15 +59,17 @@ def plan_better(options: Options, plan: Plan, facts: Facts, trial: Trial) -> Pla
         facts: What was seen of the loop.
         trial: What has come of the plan.
     """
-    # The loop would have taken what it took before, but no longer than the items took here, and what they computed.
-    loop = max(min(seconds_per_item(facts), trial.work / trial.items), trial.cpu / trial.items)
+    # The loop would have taken what it took before, but no longer than the items took here, and at least what they
+    # computed; of which, in another process, up to half may come from memory that is new to it.
+    computed = trial.cpu / trial.items * (1 if plan.backend == "thread" else 0.5)
+    loop = max(min(seconds_per_item(facts), trial.work / trial.items), computed)
     speedup = trial.items * loop / trial.wall
     if plan.backend == "thread" and speedup < GIL_BOUND_BELOW:
         computing = facts._replace(busy=loop, done=0, current=0.0, left=trial.left, waiting=0.0, gil_held=1.0)
         other = plan_seen(options, computing._replace(process_cpu=1.0, refused=facts.refused | {"thread"}))
         if other is not None:
             return other
-    if speedup < SLOWER_BELOW:
+    if speedup < SLOWER_BELOW and not trial.busy:
         return Plan("serial", 1, f"{plan.backend} was {speedup:.2g} times as fast as the loop")
     return None
 
