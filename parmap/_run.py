@@ -19,7 +19,7 @@ from parmap._cores import cpu_count
 from parmap._errors import FallbackWarning, note_item, show_arguments
 from parmap._learned import learned
 from parmap._merge import AsCompleted, InOrder
-from parmap._observe import is_exiting, why_no_processes
+from parmap._observe import is_exiting, is_posix, why_no_processes
 from parmap._records import ALL, Broken, Chunk, Done, Lost, Options, Plan, Task
 from parmap._source import Source
 from parmap._strategy import plan_given
@@ -287,9 +287,14 @@ def engine(call: Call, plan: Plan) -> Driver:
     else:
         if (reason := why_no_processes()) is not None:
             raise OSError(reason)
-        from parmap._backends._processes import Processes
+        if is_posix():
+            from parmap._backends._processes import Processes
 
-        backend = Processes(call.task, plan.workers, cpu_count())
+            backend = Processes(call.task, plan.workers, cpu_count())
+        else:
+            from parmap._backends._executor import Executor
+
+            backend = Executor(call.task, plan.workers, cpu_count())
     return Driver(call, backend, sizer)
 
 

@@ -18,11 +18,11 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from parmap._transport import _memory
-from parmap._tuning import BUFFER_ALIGN, FRAME_LIMIT, READ_SIZE
+from parmap._tuning import BUFFER_ALIGN, FRAME_LIMIT, READ_SIZE, SOCKET_BUFFER
 
 _HEADER = struct.Struct("<IIB")  # bytes of message and payload in the frame; how many descriptors go with it
 _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-_ANCILLARY = socket.CMSG_SPACE(4 * array.array("i").itemsize)  # more descriptors than any message has
+_ANCILLARY = getattr(socket, "CMSG_SPACE", int)(4 * array.array("i").itemsize)  # more descriptors than any message has
 
 
 class Payload(NamedTuple):
@@ -186,4 +186,8 @@ class Link:
 def pair() -> tuple[Link, socket.socket]:
     """Two connected ends: one for this process, one to be given away."""
     ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            if end.getsockopt(socket.SOL_SOCKET, buffer) < SOCKET_BUFFER:  # 8 kB on macOS
+                end.setsockopt(socket.SOL_SOCKET, buffer, SOCKET_BUFFER)
     return Link(ours), theirs
