@@ -4,10 +4,15 @@ A worker that imports a module of the user may find a call of parmap at its top 
 modules need none at home. Such a call runs as the loop. If it started workers, they would import the module again.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
-from parmap._tuning import MAX_LEVEL
+from parmap._tuning import MAX_LEVEL, UNGUARDED
+
+# What a worker that multiprocessing starts for parmap is called.
+WORKER_NAME: Final = "parmap worker"
 
 
 class _State:
@@ -43,6 +48,22 @@ def loading() -> Iterator[None]:
 
 def allowed(backend: str, timed: bool = False) -> str:
     """The backend that a call may use here, for the one that it asks for; ``timed``: its items have a time limit."""
-    if _state.loading or (backend in ("process", "auto" if timed else "") and _state.level >= MAX_LEVEL):
+    deep = backend in ("process", "auto" if timed else "") and _state.level >= MAX_LEVEL
+    if _state.loading or _is_script_again(backend) or deep:
         return "thread" if timed else "serial"
     return backend
+
+
+def _is_script_again(backend: str) -> bool:
+    """Whether multiprocessing is importing the user's script, in a process that it has started.
+
+    The user's own process has run the script, so here a call is the loop. A worker of parmap that finds a call which
+    may have started it has no business here at all: it ends, and the call in the user's process knows why.
+    """
+    module = sys.modules.get("multiprocessing.process")
+    process = None if module is None else module.current_process()
+    if not getattr(process, "_inheriting", False):
+        return False
+    if process is not None and process.name == WORKER_NAME and backend in ("auto", "process"):
+        raise SystemExit(UNGUARDED)
+    return True

@@ -169,13 +169,25 @@ def is_exiting() -> bool:
 
 def why_no_processes() -> str | None:
     """Why worker processes cannot be started here; ``None``: they can."""
-    if getattr(sys, "frozen", False):
+    if getattr(sys, "frozen", False) or getattr(globals().get("__compiled__"), "standalone", False):  # Nuitka's mark
         return "this is a frozen executable, which has no interpreter to start workers with"
     if not sys.executable:
         return "the interpreter's path is not known (sys.executable is empty)"
-    if not hasattr(os, "posix_spawn"):
-        return f"parmap cannot start them on this platform ({sys.platform})"
+    if sys.platform in ("emscripten", "wasi"):
+        return f"there are none on this platform ({sys.platform})"
     return None
+
+
+def is_posix() -> bool:
+    """Whether processes can be started, and descriptors be sent to them, as POSIX has it."""
+    import socket  # with the first processes; `import parmap` does without
+
+    return hasattr(os, "posix_spawn") and hasattr(socket, "AF_UNIX") and hasattr(socket.socket, "sendmsg")
+
+
+def may_fork() -> bool:
+    """Whether a process that is fresh and has one thread may fork. On macOS the system's frameworks do not bear it."""
+    return hasattr(os, "fork") and sys.platform != "darwin"
 
 
 def environment() -> Mapping[str, str]:

@@ -19,7 +19,7 @@ from parmap._errors import (
     SerializationError,
 )
 from parmap._learned import learned
-from parmap._observe import is_busy, is_exiting, why_no_processes
+from parmap._observe import is_busy, is_exiting, is_posix, why_no_processes
 from parmap._records import ALL, Broken, Done, Facts, Lost, Options, Plan, Trial
 from parmap._strategy import plan_better, plan_given
 from parmap._tuning import (
@@ -203,9 +203,14 @@ def engine(call: Call, plan: Plan) -> Driver:
     else:
         if (reason := why_no_processes()) is not None:
             raise OSError(reason)
-        from parmap._backends._processes import Processes
+        if is_posix():
+            from parmap._backends._processes import Processes
 
-        backend = Processes(call.task, plan.workers, cpu_count())
+            backend = Processes(call.task, plan.workers, cpu_count())
+        else:
+            from parmap._backends._executor import Executor
+
+            backend = Executor(call.task, plan.workers, cpu_count())
     sizer = Sizer(fixed, plan.workers, first, call.left, seconds=learned.recall(call.task.func).seconds)
     return Driver(call, backend, sizer)
 

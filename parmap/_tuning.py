@@ -84,6 +84,10 @@ EXIT_STATUS_WAIT: Final = 1.0
 # Seconds that shutdown() gives a launcher to leave by itself before it is killed.
 SHUTDOWN_WAIT: Final = 1.0
 
+# The exit code of a worker that finds that the user's script, which multiprocessing makes it import, calls parmap
+# without a guard (number). One that nothing else ends with.
+UNGUARDED: Final = 113
+
 # How deep processes may start processes (count): below this level a call that asks for them runs as the loop.
 MAX_LEVEL: Final = 3
 
@@ -166,6 +170,9 @@ WINDOW_BYTES: Final = 6 << 20
 # Frames up to this size travel in the socket. The three that may be on their way at once fit the kernel's default buffer (208 kB) with room for its
 # book-keeping, which is why a sender never blocks; larger ones travel in a memory file beside it.
 FRAME_LIMIT: Final = 1 << 15
+
+# The least buffer of a socket: four frames, of which at most three wait in it. Linux gives more by itself.
+SOCKET_BUFFER: Final = 4 * FRAME_LIMIT
 
 # A buffer from this size on travels out of band, in its own memory file, and is mapped by the receiver.
 BUFFER_LIMIT: Final = 1 << 16

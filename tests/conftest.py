@@ -1,8 +1,11 @@
 """What every test gets: a check that it leaves nothing behind, and a way to run a stranger's script."""
 
+import os
 import sys
-from collections.abc import Generator, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,36 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """For running the tests once more, as on another system (see `tests/platforms`)."""
+    parser.addoption("--warm", action="store_true", help="look for what is left behind at the end, not after each test")
+    parser.addoption("--cases", type=int, default=sys.maxsize, help="run only so many cases of each test function")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps the first cases of each test function, of those that are selected."""
+    seen: Counter[str] = Counter()
+    kept = []
+    for item in items:
+        function = item.nodeid.partition("[")[0]
+        seen[function] += 1
+        if seen[function] <= config.getoption("--cases"):
+            kept.append(item)
+    items[:] = kept
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nothing_left_at_the_end(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With ``--warm``, fails the last test if something is left behind, whichever test it was."""
+    if not hasattr(os, "posix_spawn"):
+        resource_tracker.ensure_running()  # which multiprocessing starts on POSIX only, and keeps
+    if request.config.getoption("--warm"):
+        yield from _nothing_left()
+    else:
+        yield
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fails a test that leaves a process, thread, descriptor or memory file.
@@ -44,12 +77,19 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     The pool that parmap keeps warm by design is shut down first. A test that has failed is spared: its traceback keeps
     alive what it was using, and its own error is the one to read.
     """
+    if request.config.getoption("--warm"):
+        yield
+    else:
+        yield from _nothing_left(lambda: request.node.stash.get(_FAILED, False))
+
+
+def _nothing_left(is_spared: Callable[[], bool] = lambda: False) -> Iterator[None]:
     before = snapshot()
     yield
     parmap = sys.modules.get("parmap")
     if parmap is not None and hasattr(parmap, "shutdown"):
         parmap.shutdown()
-    if request.node.stash.get(_FAILED, False):
+    if is_spared():
         return
     remaining = wait_for_leaks(before)
     if remaining:

@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 
 from parmap._transport import _memory
 from parmap._transport._beside import SharedMemory, collecting
-from parmap._tuning import BUFFER_ALIGN, FRAME_LIMIT, READ_SIZE
+from parmap._tuning import BUFFER_ALIGN, FRAME_LIMIT, READ_SIZE, SOCKET_BUFFER
 
 # Bytes of message and payload in the frame; how many descriptors go with it, and how many of arenas after them.
 _HEADER = struct.Struct("<IIBB")
 _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-_ANCILLARY = socket.CMSG_SPACE(253 * array.array("i").itemsize)  # as many as the kernel takes at once
+_ANCILLARY = getattr(socket, "CMSG_SPACE", int)(253 * array.array("i").itemsize)  # as many as the kernel takes at once
 
 
 class Payload(NamedTuple):
@@ -216,4 +216,8 @@ class Link:
 def pair() -> tuple[Link, socket.socket]:
     """Two connected ends: one for this process, one to be given away."""
     ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            if end.getsockopt(socket.SOL_SOCKET, buffer) < SOCKET_BUFFER:  # 8 kB on macOS
+                end.setsockopt(socket.SOL_SOCKET, buffer, SOCKET_BUFFER)
     return Link(ours), theirs

@@ -1,33 +1,60 @@
 """Anonymous memory files: memory with a descriptor and without a name.
 
-Nothing appears in a directory, so nothing is left behind: the memory goes with the last descriptor and mapping.
+Nothing appears in a directory, so nothing is left behind: the memory goes with the last descriptor and mapping. Where
+the system has none, they are temporary files, which lose their names before anyone sees them.
 """
 
+import errno
 import mmap
 import os
-import tempfile
 from collections.abc import Iterable
 
 # One call to write takes at most this many bytes on Linux.
 _WRITE_MOST = 0x7FFF_F000
 
 
+# What a file system answers that cannot reserve space ahead.
+_CANNOT_RESERVE = (errno.EINVAL, errno.EOPNOTSUPP)
+
+
 def create(size: int) -> int:
-    """A new memory file of ``size`` bytes, as a descriptor that the caller closes."""
-    descriptor = _open()
+    """A new memory file of ``size`` bytes, as a descriptor that the caller closes.
+
+    Raises:
+        OSError: There is no room for it.
+    """
+    anonymous = hasattr(os, "memfd_create")
+    descriptor = os.memfd_create("parmap", os.MFD_CLOEXEC) if anonymous else _temporary()
     try:
-        os.ftruncate(descriptor, size)
+        if anonymous or not _reserve(descriptor, size):
+            os.ftruncate(descriptor, size)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _open() -> int:
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("parmap", os.MFD_CLOEXEC)
+def _temporary() -> int:
+    import tempfile  # costs 2 ms, and few systems need it
+
     with tempfile.TemporaryFile() as file:  # has no name, or loses it before anyone sees it
         return os.dup(file.fileno())
+
+
+def _reserve(descriptor: int, size: int) -> bool:
+    """Takes the room on the disk now, where a full one is an error: at a write to mapped memory it would be a signal.
+
+    Returns false where that is not possible; then only what is written with `write` has an error.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return False
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno in _CANNOT_RESERVE:
+            return False
+        raise
+    return True
 
 
 def write(descriptor: int, pieces: Iterable[tuple[int, memoryview]]) -> None:

@@ -81,7 +81,8 @@ def speakers(send: Callable[[Output], None]) -> list[Speaker]:
         if getattr(sys, stream) is not None:
             speaker = Speaker(stream, send)
             setattr(sys, stream, speaker)
-            os.register_at_fork(after_in_child=speaker.stay_behind)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=speaker.stay_behind)
             made.append(speaker)
     return made
 

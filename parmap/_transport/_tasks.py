@@ -38,19 +38,30 @@ def make_definition(task: Task) -> Definition:
     Raises:
         SerializationError: It cannot travel; the message names the part that cannot.
     """
-    value = (task.func, task.initializer)
     if task.initializer is None and (key := _by_name(task.func)) is not None:
         named: tuple[str, ...] = (task.func.__module__,)
         return Definition(pack(Payload(key, [])), key, tuple(filter(is_installed, named)), _stamps(named))
-    in_band, buffers = split_buffers()
+    payload, needed = _dump(task)
+    modules = tuple(sorted(needed))
+    return Definition(pack(payload), None, tuple(filter(is_installed, modules)), _stamps(modules))
+
+
+def dump_task(task: Task) -> Payload:
+    """A call's function and initializer, pickled.
+
+    Raises:
+        SerializationError: It cannot travel; the message names the part that cannot.
+    """
+    return _dump(task)[0]
+
+
+def _dump(task: Task) -> tuple[Payload, set[str]]:
     from parmap._transport._definitions import dump_definition
 
     try:
-        payload, needed = dump_definition(value, in_band, buffers)
+        return dump_definition((task.func, task.initializer), *split_buffers())
     except Exception as error:
         raise _cannot_travel(task, error) from error
-    modules = tuple(sorted(needed))
-    return Definition(pack(payload), None, tuple(filter(is_installed, modules)), _stamps(modules))
 
 
 def needed_anyway(task: Task) -> tuple[str, ...]:

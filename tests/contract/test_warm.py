@@ -91,6 +91,7 @@ def test_output_goes_where_the_caller_sends_it() -> None:
     assert sorted(err.getvalue().splitlines()) == sorted(f"item{x}" for x in range(50))
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked here")
 def test_a_process_forked_by_an_item_does_not_speak_on_its_behalf(capfd: pytest.CaptureFixture[str]) -> None:
     """It prints to the descriptor that it has, and the worker's link stays the worker's."""
 

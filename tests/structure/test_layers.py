@@ -36,7 +36,14 @@ HANDS: Patterns = (
     "_transport",
     "_transport.*",
 )
-ENGINES: Patterns = ("_backends", "_backends._base", "_backends._serial", "_backends._threads", "_backends._processes")
+ENGINES: Patterns = (
+    "_backends",
+    "_backends._base",
+    "_backends._serial",
+    "_backends._threads",
+    "_backends._processes",
+    "_backends._executor",
+)
 LOOP: Patterns = ("_call", "_handover", "_run", "_pilot")
 
 TABLE: dict[str, Patterns] = {
@@ -69,6 +76,8 @@ TABLE: dict[str, Patterns] = {
     "_backends._base": WORDS,
     "_backends._processes": (*WORDS, *HANDS, "_backends._base", "_backends._processes.*"),
     "_backends._processes.*": (*WORDS, *HANDS, "_backends._base", "_backends._processes", "_backends._processes.*"),
+    "_backends._executor": (*WORDS, *HANDS, "_backends._base", "_backends._executor.*"),
+    "_backends._executor.*": (*WORDS, *HANDS, "_backends._base", "_backends._executor", "_backends._executor.*"),
     "_backends": (*WORDS, "_backends.*"),  # picks the engine, on first use
     "_backends.*": (*WORDS, *HANDS, "_backends._base"),
     # the loop: everything below, of an engine only its front

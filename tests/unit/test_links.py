@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parmap._transport import _memory
+from parmap._transport import _links, _memory
 from parmap._transport._links import Frame, Link, Payload, pack, pair
 from parmap._transport._messages import Hello, Start, Work
-from parmap._tuning import BUFFER_ALIGN, FRAME_LIMIT
+from parmap._tuning import BUFFER_ALIGN, FRAME_LIMIT, SOCKET_BUFFER
 
 
 @pytest.fixture
@@ -339,3 +339,14 @@ def test_a_short_write_is_completed() -> None:
     assert body(found[1]) == b"content"
     end.close()
     other.close()
+
+
+def test_small_buffers_are_made_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a system whose sockets hold less than what may be unread, which would let both ends block."""
+    wanted = 2 * SOCKET_BUFFER
+    monkeypatch.setattr(_links, "SOCKET_BUFFER", wanted)
+    link, theirs = _links.pair()
+    for end in (link.socket, theirs):
+        assert end.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) >= wanted
+        assert end.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= wanted
+        end.close()

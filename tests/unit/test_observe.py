@@ -1,10 +1,12 @@
 """The meter with clocks that a script turns: what it makes of every kind of item."""
 
 import os
+import socket
 import sys
 import threading
 import time
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parmap import _observe
-from parmap._observe import Meter, Signals, eager_switching, why_no_processes
+from parmap._observe import Meter, Signals, eager_switching, is_posix, may_fork, why_no_processes
 from parmap._tuning import KNOCK_PAUSE
 
 CLOCK = 77  # stands for the thread's
@@ -268,5 +270,32 @@ def test_why_there_are_no_processes(monkeypatch: pytest.MonkeyPatch, name: str, 
 
 def test_no_processes_on_this_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     """The platform is named."""
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    assert "emscripten" in str(why_no_processes())
+
+
+def test_a_standalone_program_of_nuitka_is_frozen_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its modules are marked, and only those of a program that has no interpreter."""
+    for standalone in (False, True):
+        monkeypatch.setattr(_observe, "__compiled__", SimpleNamespace(standalone=standalone), raising=False)
+        assert ("frozen executable" in str(why_no_processes())) is standalone
+
+
+def test_where_a_process_may_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not on macOS, nor where there is no fork."""
+    assert may_fork()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", "darwin")
+        assert not may_fork()
+    monkeypatch.delattr(os, "fork")
+    assert not may_fork()
+
+
+def test_what_is_posix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting programs, and sending descriptors to them."""
+    assert is_posix()
+    with monkeypatch.context() as patch:
+        patch.delattr(socket, "AF_UNIX")
+        assert not is_posix()
     monkeypatch.delattr(os, "posix_spawn")
-    assert sys.platform in str(why_no_processes())
+    assert not is_posix()

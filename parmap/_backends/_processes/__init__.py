@@ -13,8 +13,8 @@ from parmap import _settings
 from parmap._backends._processes import _page
 from parmap._backends._processes._crew import Crew
 from parmap._backends._processes._pool import Dispatch, Worker, pool
-from parmap._errors import ItemTimeoutError, SerializationError, WorkerCrashError, add_note, show_arguments
-from parmap._records import Broken, Chunk, Done, Failure, Lost, Outcome, Task
+from parmap._errors import ItemTimeoutError, SerializationError, WorkerCrashError, show_arguments
+from parmap._records import Broken, Chunk, Failure, Lost, Outcome, Task
 from parmap._transport._exceptions import unpack_error
 from parmap._transport._links import Frame, pack
 from parmap._transport._messages import (
@@ -30,7 +30,8 @@ from parmap._transport._messages import (
     Warned,
     Work,
 )
-from parmap._transport._pickling import dump, explain, load
+from parmap._transport._outcomes import Answer, read_answer, unreadable, unsendable
+from parmap._transport._pickling import dump, load
 from parmap._transport._reports import relay
 from parmap._transport._tasks import look_up, make_definition, needed_anyway
 from parmap._tuning import START_TRIES, TRANSIT_GRACE, WORDS_LIMIT
@@ -58,6 +59,7 @@ class Processes:
         self._call = next(_calls)
         self._outcomes: list[Outcome] = []  # found while something else was done
         self._barren = 0  # deaths in a row of workers that had done nothing yet
+        self._tries = max(START_TRIES, workers + 1)  # all at once may have died with their zygote
         self._closed = False
         define = Define(self._call, task.packed, task.keep_going, task.timeout, task.seed)
         setting = _settings.current(max(1, cores // workers))
@@ -85,8 +87,8 @@ class Processes:
         worker = self._crew.choose(self.spare, self.depth)
         try:
             parcel = pack(dump(chunk.items))
-        except Exception as error:
-            self._outcomes += self._unsendable(chunk, error)
+        except Exception:
+            self._outcomes += unsendable(chunk, self._task.packed, lambda item: pack(dump(item)).close())
             return
         worker.dispatched += 1
         worker.held.append(Dispatch(worker.dispatched, chunk))
@@ -166,30 +168,14 @@ class Processes:
         self._barren = 0
         worker.words = ""
         chunk = dispatch.chunk
-        assert frame.payload is not None
-        try:
-            values = load(frame.payload)
-        except Exception as error:
-            if len(chunk.items) > 1:
-                return Lost(chunk, None, alone=True)
-            reason = f"{type(error).__name__}: {error}"
-            failure = SerializationError(f"the result of item {chunk.start}", reason)
-            return Done(chunk, [None], [Failure(chunk.start, failure, str(worker))], message.seconds, 0)
-        failures = []
-        for position, packed in message.failures:
-            found = unpack_error(packed, f"the error of item {chunk.start + position}")
-            add_note(found, f"parmap: in {worker}, most recent call last:\n{packed[0].traceback}")
-            failures.append(Failure(chunk.start + position, found, str(worker)))
-        return Done(chunk, values, failures, message.seconds, frame.payload.size, message.cpu)
+        payload = frame.payload
+        assert payload is not None
+        answer = Answer(message.failures, message.seconds, message.cpu, payload.size)
+        return read_answer(chunk, answer, lambda: load(payload), str(worker))
 
     def _unreadable(self, worker: Worker, message: Unreadable) -> Outcome:
         chunk = worker.held.popleft().chunk
-        if len(chunk.items) > 1:
-            return Lost(chunk, None, alone=True)
-        what = f"the arguments of item {chunk.start} ({self._show(chunk, 0)})"
-        return Done(
-            chunk, [None], [Failure(chunk.start, SerializationError(what, message.reason), str(worker))], 0.0, 0
-        )
+        return unreadable(chunk, self._task.packed, message.reason, str(worker))
 
     def _undefined(self, message: Undefined) -> Broken:
         if message.error is not None:
@@ -206,22 +192,6 @@ class Processes:
         finally:
             if parcel is not None:
                 parcel.close()
-
-    def _unsendable(self, chunk: Chunk, error: Exception) -> list[Outcome]:
-        """Finds the items of a chunk that cannot be pickled; the others come back to be dispatched without them."""
-        outcomes: list[Outcome] = []
-        for position, item in enumerate(chunk.items):
-            try:
-                dump(item)
-            except Exception as found:
-                what = f"the arguments of item {chunk.start + position} ({self._show(chunk, position)})"
-                failure = SerializationError(what, explain(item, "the item", found))
-                part = chunk.part(position, position + 1)
-                at_fault = Failure(part.start, failure, "the calling process")
-                outcomes.append(Lost(part, at_fault, alone=False, unsent=True))
-            else:
-                outcomes.append(Lost(chunk.part(position, position + 1), None, alone=False))
-        return outcomes
 
     # --- deaths ---
 
@@ -240,7 +210,7 @@ class Processes:
             else:
                 outcomes.append(Lost(dispatch.chunk, None, alone=False))
         self._barren = self._barren + 1 if barren else 0
-        if self._barren >= START_TRIES:
+        if self._barren >= self._tries:
             outcomes.append(Broken(WorkerCrashError(None, "", exitcode, words), elsewhere=phase == _page.IDLE))
         return outcomes
 

@@ -22,11 +22,10 @@ from typing import Any, NoReturn
 from parmap import _cores, _nesting, _settings
 from parmap._backends._processes import _page
 from parmap._backends._processes._page import Overheard, Page
-from parmap._errors import SerializationError
-from parmap._records import Chunk, Done, Failure, Task
+from parmap._records import Chunk, Done, Task
 from parmap._transport import _lifeline
 from parmap._transport._exceptions import pack_error
-from parmap._transport._links import Frame, Link, Parcel, Payload, pack
+from parmap._transport._links import Frame, Link, Parcel, pack
 from parmap._transport._messages import (
     Define,
     Definition,
@@ -34,14 +33,14 @@ from parmap._transport._messages import (
     Finished,
     Hello,
     Need,
-    PackedFailure,
     Setting,
     Undefined,
     Unreadable,
     Work,
 )
+from parmap._transport._outcomes import make_answer
 from parmap._transport._output import speakers
-from parmap._transport._pickling import dump, explain, load
+from parmap._transport._pickling import dump, load
 from parmap._transport._reports import Reporter, forget_warnings
 from parmap._tuning import CHUNK_LIMIT, IDLE_LIFE
 from parmap._worker import initialize, run_chunk
@@ -249,30 +248,11 @@ class _Child:
     def _answer(self, work: Work, done: Done) -> None:
         for speaker in self._speakers:
             speaker.finish()
-        failures = list(done.failures)
-        payload = self._dump_values(done, failures)
-        packed = [PackedFailure(each.at - work.start, pack_error(each.error)) for each in failures]
-        parcel: Parcel = pack(payload)
+        parcel, failures = make_answer(done, self._name, lambda value: pack(dump(value, back=True)), Parcel.close)
         try:
-            self._send(Finished(work.call, work.number, packed, done.seconds, done.cpu), parcel)
+            self._send(Finished(work.call, work.number, failures, done.seconds, done.cpu), parcel)
         finally:
             parcel.close()
-
-    def _dump_values(self, done: Done, failures: list[Failure]) -> Payload:
-        """Pickles the values; those that cannot be are failures of their items."""
-        try:
-            return dump(done.values, back=True)
-        except Exception:
-            values = list(done.values)
-        for position, value in enumerate(values):
-            try:
-                dump(value, back=True)
-            except Exception as error:
-                index = done.chunk.start + position
-                reason = explain(value, f"the result, a {type(value).__name__}", error)
-                failures.append(Failure(index, SerializationError(f"the result of item {index}", reason), self._name))
-                values[position] = None
-        return dump(values, back=True)
 
 
 def _in_words(error: BaseException) -> str:

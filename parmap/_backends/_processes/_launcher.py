@@ -1,6 +1,6 @@
 """Starting workers, ending them, and learning how they ended.
 
-`ZygoteLauncher` has them forked by a zygote (see `_zygote`).
+`ZygoteLauncher` has them forked by a zygote (see `_zygote`); `_direct` has the other way.
 """
 
 import os
@@ -8,8 +8,9 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from parmap import _settings
 from parmap._transport import _lifeline
@@ -18,6 +19,7 @@ from parmap._transport._messages import Exited, Kill, Preload, Setting, Start
 from parmap._tuning import SHUTDOWN_WAIT
 
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from {module} import main; main()"
+_ZYGOTE = "parmap._backends._processes._zygote"
 
 
 class Launcher(Protocol):
@@ -47,22 +49,28 @@ class Launcher(Protocol):
         """Kills all workers and leaves nothing behind."""
         ...
 
+    def abandon(self) -> None:
+        """Lets go of workers that belong to another process, the one that this one was forked from."""
+        ...
 
-def spawn(module: str, stdin: int, environ: dict[str, str], processes: list[int]) -> None:
-    """Starts a fresh interpreter that runs ``main()`` of a module of ours, and adds its number to ``processes``.
 
-    An interrupt may come between any two steps of Python code, so there is none between the start and the note of it.
+def interpreter(
+    module: str, file_actions: Sequence[tuple[Any, ...]], *arguments: str
+) -> Callable[[dict[str, str]], int]:
+    """What starts a fresh interpreter that runs ``main()`` of a module of ours: it takes the environment, gives the pid.
+
+    An interrupt may come between any two steps of Python code. So that there is none between the start and the note
+    of it, call it through a `map` that the note is made of.
     """
     package_root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
-    arguments = [sys.executable, *_interpreter_options(), "-P", "-c", _BOOT.format(module=module), package_root]
-    start = partial(
+    boot = _BOOT.format(module=module)
+    return partial(
         os.posix_spawn,
         sys.executable,
-        arguments,
-        file_actions=[(os.POSIX_SPAWN_DUP2, stdin, 0)],
+        [sys.executable, *_interpreter_options(), "-P", "-c", boot, package_root, *arguments],
+        file_actions=file_actions,
         setsigmask=[signal.SIGINT],  # until it has said what it does with it
     )
-    processes.extend(map(start, [environ]))
 
 
 def _interpreter_options() -> list[str]:
@@ -92,8 +100,8 @@ class ZygoteLauncher:
         self._control, theirs = pair()
         try:
             with theirs:
-                environ = _settings.environment(setting)
-                spawn("parmap._backends._processes._zygote", theirs.fileno(), environ, self._processes)
+                start = interpreter(_ZYGOTE, [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)])
+                self._processes.extend(map(start, [_settings.environment(setting)]))
             self._control.send(setting, None, (reading,))
         except BaseException:
             self.abandon()
@@ -152,7 +160,6 @@ class ZygoteLauncher:
         self._reap()
 
     def abandon(self) -> None:
-        """Lets go of a zygote that belongs to another process."""
         self._control.close()
         if self._lifeline >= 0:
             os.close(self._lifeline)

@@ -15,8 +15,9 @@ from collections import deque
 from itertools import count
 from typing import NamedTuple
 
-from parmap import _interrupts
+from parmap import _interrupts, _observe
 from parmap._backends._processes import _page
+from parmap._backends._processes._direct import DirectLauncher
 from parmap._backends._processes._launcher import Launcher, ZygoteLauncher
 from parmap._backends._processes._page import Page
 from parmap._records import Chunk
@@ -94,6 +95,8 @@ class Pool:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._launcher: Launcher | None = None
+        self._forking = _observe.may_fork()  # whether workers are forked by a zygote or started directly
+        self._proven = False  # whether a worker of the last launcher was up
         self._idle: list[Worker] = []
         self._leased: set[Worker] = set()
         self._closing = False  # when the last worker has come back
@@ -171,6 +174,7 @@ class Pool:
             return exitcode
 
     def _returned(self, worker: Worker) -> None:
+        self._proven = self._proven or worker.ready
         self._leased.discard(worker)
         if self._closing:
             self._close_launcher()
@@ -205,11 +209,11 @@ class Pool:
         """Lets go of workers that belong to the process that this one was forked from."""
         for worker in [*self._idle, *self._leased]:
             worker.close()
-        if isinstance(self._launcher, ZygoteLauncher):
+        if self._launcher is not None:
             self._launcher.abandon()
 
     def _start(self, setting: Setting, modules: tuple[str, ...]) -> Worker:
-        for fresh in (False, True):
+        while True:
             launcher = self._launcher or self._start_launcher(setting)
             try:
                 launcher.preload(modules)
@@ -217,13 +221,12 @@ class Pool:
             except ConnectionError:  # the zygote has died or left
                 launcher.close()
                 self._launcher = None
-                if fresh:
-                    raise
-        raise AssertionError
+                self._forking = self._proven  # if none of its workers was ever up, another zygote would do no better
 
     def _start_launcher(self, setting: Setting) -> Launcher:
+        self._proven = False
         with _interrupts.blocked():  # nobody would wait for a process that was started in vain
-            self._launcher = ZygoteLauncher(setting)
+            self._launcher = ZygoteLauncher(setting) if self._forking else DirectLauncher(setting)
         return self._launcher
 
     def _start_one(self, launcher: Launcher) -> Worker:
