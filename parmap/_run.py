@@ -252,8 +252,8 @@ def _open(call: Call, plan: Plan) -> Driver:
             raise
         reason: Exception = error
     except (OSError, RuntimeError) as error:
-        if call.options.timeout is not None and plan.backend == "thread":
-            raise
+        if call.options.timeout is not None and (plan.backend == "thread" or call.options.seed is not None):
+            raise  # the loop cannot end an item, nor can threads that wait for their turn
         reason = error
     other, words = plan._replace(backend="serial"), "as a plain loop"
     if call.options.timeout is not None:

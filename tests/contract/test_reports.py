@@ -114,6 +114,7 @@ def log_from_a_fork(item: int) -> int:
     return item
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked here")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_fork_of_a_worker_does_not_use_its_link() -> None:
     """The call is right, whatever becomes of the record."""
