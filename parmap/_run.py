@@ -36,13 +36,13 @@ from parmap._tuning import (
 class Judge:
     """Compares what an engine does with what was seen of the loop, again and again.
 
-    The first stretch is not judged: in it, workers import what the function needs.
+    The first stretch is not compared: in it, workers import what the function needs.
 
     Attributes:
         plan: What is judged.
     """
 
-    def __init__(self, options: Options, plan: Plan, facts: Facts) -> None:
+    def __init__(self, options: Options, plan: Plan, facts: Facts | None) -> None:
         self.plan = plan
         self._options = options
         self._facts = facts
@@ -63,7 +63,8 @@ class Judge:
             return None
         first, self._first = self._first, False
         self._sum = Trial(0.0, 0, 0.0, 0.0, None)
-        return None if first else plan_better(self._options, self.plan, self._facts, trial._replace(busy=is_busy()))
+        facts = None if first else self._facts
+        return plan_better(self._options, self.plan, facts, trial._replace(busy=is_busy()))
 
 
 class Driver:
@@ -236,6 +237,9 @@ def run(call: Call) -> Iterator[list[Any]]:
     plan = plan_given(call.options, cpu_count())
     driver = _open(call, plan)
     yield from drive(driver)
+    if driver.better is not None:
+        driver = _open(call, driver.better)
+        yield from drive(driver)
     learned.remember(call.task.func, driver.mean)
     if driver.broken is not None:
         warn_fallback(f"this call goes on in threads, because {driver.broken.error}")
@@ -246,7 +250,9 @@ def _open(call: Call, plan: Plan) -> Driver:
     """Opens the engine of a plan or, with a warning, the one that does best without what cannot be had."""
     log_plan(plan)
     try:
-        return engine(call, plan)
+        driver = engine(call, plan)
+        driver.judge = Judge(call.options, plan, None) if call.options.backend == "auto" else None
+        return driver
     except SerializationError as error:
         if call.options.backend != "auto":
             raise

@@ -50,15 +50,19 @@ def plan_seen(options: Options, facts: Facts) -> Plan | None:
     return Plan(backend, workers, f"{why}; about {left:.2g} s of work were left")
 
 
-def plan_better(options: Options, plan: Plan, facts: Facts, trial: Trial) -> Plan | None:
-    """What to do instead when an engine turns out to be slower than the loop; ``None``: go on with it.
+def plan_better(options: Options, plan: Plan, facts: Facts | None, trial: Trial) -> Plan | None:
+    """What to do instead when a plan turns out to be wrong; ``None``: go on with it.
 
     Args:
         options: What the caller asked for.
         plan: What is being done.
-        facts: What was seen of the loop.
+        facts: What was seen of the loop; ``None``: nothing that the plan could be compared with.
         trial: What has come of the plan.
     """
+    if plan.backend == "process" and not trial.busy and trial.cpu < trial.work * (1 - WAITING_BELOW):
+        return _workers_for_idlers(options, plan, trial)
+    if facts is None:
+        return None
     # The loop would have taken what it took before, but no longer than the items took here, and at least what they
     # computed; of which, in another process, up to half may come from memory that is new to it.
     computed = trial.cpu / trial.items * (1 if plan.backend == "thread" else 0.5)
@@ -72,6 +76,17 @@ def plan_better(options: Options, plan: Plan, facts: Facts, trial: Trial) -> Pla
     if speedup < SLOWER_BELOW and not trial.busy:
         return Plan("serial", 1, f"{plan.backend} was {speedup:.2g} times as fast as the loop")
     return None
+
+
+def _workers_for_idlers(options: Options, plan: Plan, trial: Trial) -> Plan | None:
+    """More workers than there are cores, for items that wait in their processes."""
+    bound = options.seed is not None or options.timeout is not None  # to processes
+    most = MAX_WAITING_PROCESSES if bound else MAX_THREADS
+    share = max(trial.cpu / trial.work, 1 / most)
+    workers = min(most, round(plan.workers / share), most if trial.left is None else trial.left)
+    if options.workers is not None or workers <= plan.workers:
+        return None
+    return Plan("process" if bound else "thread", workers, f"the items wait {1 - share:.0%} of their time")
 
 
 _SEEDED = "seeded items take turns in a process"

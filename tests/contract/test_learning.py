@@ -135,6 +135,20 @@ def test_threads_that_turn_out_to_be_bound_by_the_gil_are_left(lazy: bool, plans
     assert sorted(map(int, ledger.lines())) == list(range(1500))
 
 
+def test_items_that_wait_under_a_timeout_get_more_processes(plans: Plans, ledger: Ledger) -> None:
+    """As threads cannot be ended; and no item is run twice."""
+
+    def work(item: int) -> int:
+        ledger.write(item)
+        time.sleep(0.02)
+        return item
+
+    assert pmap(work, range(150), timeout=60) == list(range(150))
+    assert plans.engines[0] == "process"
+    assert len(plans.engines) <= 2
+    assert len(ledger.lines()) == 150
+
+
 class Heavy:
     """An item that takes long to be pickled and is quickly used."""
 

@@ -256,6 +256,9 @@ PROCESSES = Plan("process", 4, "a test")
         (PROCESSES, Trial(wall=1.0, items=50, work=0.5, cpu=0.5, left=1000), "serial"),  # the way costs too much
         (PROCESSES, Trial(wall=1.0, items=400, work=0.1, cpu=0.1, left=1000), "serial"),  # the items got cheap
         (PROCESSES, Trial(wall=1.0, items=40, work=4.0, cpu=4.0, left=1000), None),  # the items got expensive
+        (PROCESSES, Trial(wall=1.0, items=80, work=4.0, cpu=0.1, left=1000), "thread"),  # they wait
+        (PROCESSES, Trial(wall=1.0, items=80, work=4.0, cpu=0.1, left=4), None),  # too few are left for more workers
+        (PROCESSES, Trial(wall=1.0, items=400, work=4.0, cpu=0.1, left=1000, busy=True), None),  # for a core, perhaps
         (THREADS, Trial(wall=1.0, items=400, work=4.0, cpu=4.0, left=1000), None),
         (THREADS, Trial(wall=1.0, items=98, work=3.9, cpu=0.98, left=1000), "process"),  # they hold the GIL after all
         (THREADS, Trial(wall=1.0, items=98, work=3.9, cpu=0.98, left=0), None),  # too late to change
@@ -290,5 +293,17 @@ def test_a_change_is_a_change(facts: Facts, plan: Plan, trial: Trial) -> None:
     """Never to what is being done, and to nothing that has been refused."""
     better = plan_better(OPTIONS, plan, facts, trial)
     if better is not None:
-        assert better.backend not in {plan.backend, *facts.refused}
+        assert better.backend != plan.backend
+        assert better.backend not in facts.refused or better.backend == "thread"  # they wait, which is new
         assert better.reason
+
+
+def test_items_that_wait_in_processes_get_more_of_them() -> None:
+    """Where they may not go to threads."""
+    trial = Trial(wall=1.0, items=80, work=4.0, cpu=0.0, left=1000)
+    for bound in (OPTIONS._replace(timeout=5.0), OPTIONS._replace(seed=1)):
+        better = plan_better(bound, PROCESSES, None, trial)
+        assert better is not None
+        assert better[:2] == ("process", MAX_WAITING_PROCESSES)
+    assert plan_better(OPTIONS._replace(timeout=5.0, workers=4), PROCESSES, None, trial) is None
+    assert plan_better(OPTIONS._replace(timeout=5.0), PROCESSES, None, trial._replace(cpu=3.9)) is None
