@@ -72,6 +72,8 @@ class Companion:
                 del job  # it holds the call's items
         finally:
             meter.close()
+            # Whoever logs in a thread that `threading` does not know has it listed there, before 3.13 for ever.
+            getattr(threading, "_active", {}).pop(threading.get_ident(), None)
 
     def _next(self) -> Job | None:
         with self._lock:

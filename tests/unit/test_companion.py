@@ -137,6 +137,22 @@ def test_loops_inside_each_other_are_all_right() -> None:
     assert outer == [(x, y) for x in range(3) for y in range(3)]
 
 
+def _be_noticed() -> None:
+    threading.current_thread()
+
+
 def threads_of_this_process() -> int:
     """How many threads there are, those that `threading` does not know included."""
     return len(os.listdir("/proc/self/task"))
+
+
+def test_a_companion_that_logged_is_not_listed_for_ever() -> None:
+    """Whoever asks for the current thread is remembered by `threading`, until it ends."""
+    before = threading.enumerate()
+    companion, _ = run_one(_be_noticed)
+    companion.release()
+    until_gone(companion)
+    deadline = time.monotonic() + PATIENCE
+    while threading.enumerate() != before:
+        assert time.monotonic() < deadline
+        time.sleep(COMPANION_LINGER / 10)
