@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from parmap._tuning import KNOCK_PAUSE, SWITCH_INTERVAL
+from parmap._tuning import KNOCK_PAUSE, SURE_AFTER, SWITCH_INTERVAL
 
 
 class Signals(NamedTuple):
@@ -68,6 +68,16 @@ class Meter:
         self._late += max(0.0, time.perf_counter() - begin - KNOCK_PAUSE)
         return False
 
+    @property
+    def sure(self) -> bool:
+        """Whether the window has shown enough: the rest of it was spent, by either thread, in waiting for a core."""
+        return self._seen(self._read()) >= SURE_AFTER
+
+    def _seen(self, now: _Reading) -> float:
+        """Seconds of the window in which both threads had a core, or had no use for one."""
+        begin = self._begin
+        return (now.wall - begin.wall) - (now.own_queued - begin.own_queued) - (now.queued - begin.queued)
+
     def end(self) -> Signals:
         """What the window showed."""
         now, begin = self._read(), self._begin
@@ -76,8 +86,8 @@ class Meter:
         if self._clock is None:
             return Signals(0.0, 1.0, process)
         busy = (now.cpu - begin.cpu) + (now.queued - begin.queued)
-        own_queued = now.own_queued - begin.own_queued
-        gil_held = (self._late - own_queued) / max(wall - own_queued, 1e-9)
+        late = self._late - (now.own_queued - begin.own_queued)
+        gil_held = late / max(wall - (now.own_queued - begin.own_queued), 1e-9)
         return Signals(min(1.0, max(0.0, 1 - busy / wall)), min(1.0, max(0.0, gil_held)), process)
 
     def close(self) -> None:

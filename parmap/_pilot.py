@@ -34,7 +34,7 @@ from parmap._records import Facts, Plan, Sample
 from parmap._run import Driver, Judge, drive, engine, log_plan, loop_sizer, processes_are_warm, warn_fallback
 from parmap._strategy import plan_seen, seconds_per_item
 from parmap._transport._pickling import weigh
-from parmap._tuning import OFFER_WAIT, STILL_FITS, WATCH_WINDOW
+from parmap._tuning import MOST_WINDOWS, OFFER_WAIT, STILL_FITS, WATCH_WINDOW
 
 
 def fly(call: Call) -> Iterator[list[Any]]:
@@ -47,13 +47,13 @@ def fly(call: Call) -> Iterator[list[Any]]:
             yield from call.hand_out()
             if call.failed:
                 break
-            watch.caller_enters()
             watch.take_offer()
             if watch.ready:
                 break
             loop.fill()
             if not serial.flying:
                 break  # the consumer is as far behind as it may be, or the items are all with the engine
+            watch.caller_enters()
             loop.settle()
             watch.caller_leaves()
     except BaseException:
@@ -173,7 +173,7 @@ class _Watch:
 
     def remember(self, driver: Driver) -> None:
         """Notes what was seen for the next call; ``driver``: who ran the last items."""
-        facts = self._facts
+        facts = self._facts or (self._seen.facts if self._known.refused else None)
         if facts is not None:
             facts = facts._replace(transport=self._known.transport, refused=self._known.refused)
         learned.remember(self._call.task.func, driver.mean, facts)
@@ -259,14 +259,16 @@ class _Watch:
             self._presence.wait()
             meter.begin()
             busy = self._presence.seconds()
-            end = perf_counter() + WATCH_WINDOW
-            while perf_counter() < end:
+            begin = perf_counter()
+            while (passed := perf_counter() - begin) < WATCH_WINDOW or not (
+                meter.sure or passed > MOST_WINDOWS * WATCH_WINDOW
+            ):
                 if meter.knock(self._handover.stop):
                     return None
-            if self._presence.seconds() - busy < WATCH_WINDOW / 2:
+            if self._presence.seconds() - busy < passed / 2:
                 continue  # the consumer took most of it
             started = self._call.done + self._serial.started
-            current = current + WATCH_WINDOW if started == seen else 0.0
+            current = current + passed if started == seen else 0.0
             seen = started
             facts = self._sum_up(cores, current, meter.end())
             plan = plan_seen(self._call.options, facts)

@@ -31,6 +31,12 @@ def streams(seed: int | None) -> AbstractContextManager[Start | None]:
     return _none if seed is None else _streams(seed)
 
 
+def prepare(seed: int | None) -> None:
+    """Imports what seeded items need, before anyone takes their time."""
+    if seed is not None:
+        _numpy_random()
+
+
 @contextmanager
 def _streams(seed: int) -> Iterator[Start]:
     import random  # costs 3 ms, and only seeds need it

@@ -30,13 +30,14 @@ from parmap._tuning import (
     SIGNAL_WAIT,
     TRIAL_ITEMS,
     TRIAL_SECONDS,
+    TRIAL_WORKERS,
 )
 
 
 class Judge:
     """Compares what an engine does with what was seen of the loop, again and again.
 
-    The first stretch is not compared: in it, workers import what the function needs.
+    The first stretch of processes is not compared: in it, they import what the function needs.
 
     Attributes:
         plan: What is judged.
@@ -46,7 +47,7 @@ class Judge:
         self.plan = plan
         self._options = options
         self._facts = facts
-        self._first = True
+        self._first = plan.backend == "process"
         self._sum = Trial(0.0, 0, 0.0, 0.0, None)
 
     def hear(self, outcome: Done) -> None:
@@ -59,7 +60,7 @@ class Judge:
     def judge(self, seconds: float, left: int | None) -> Plan | None:
         """Adds the time of a step; what to do instead, if it is time for a judgement and there is something better."""
         trial = self._sum = self._sum._replace(wall=self._sum.wall + seconds, left=left)
-        if trial.wall < TRIAL_SECONDS or trial.items < TRIAL_ITEMS * self.plan.workers:
+        if trial.wall < TRIAL_SECONDS or trial.items < TRIAL_ITEMS * min(self.plan.workers, TRIAL_WORKERS):
             return None
         first, self._first = self._first, False
         self._sum = Trial(0.0, 0, 0.0, 0.0, None)

@@ -11,6 +11,7 @@ from parmap._tuning import (
     START_COLD,
     START_THREADS,
     START_WARM,
+    STILL_FITS,
     TRANSPORT_ITEM,
     WAITING_BELOW,
     WORTH_FACTOR,
@@ -66,7 +67,11 @@ def plan_better(options: Options, plan: Plan, facts: Facts | None, trial: Trial)
     # The loop would have taken what it took before, but no longer than the items took here, and at least what they
     # computed; of which, in another process, up to half may come from memory that is new to it.
     computed = trial.cpu / trial.items * (1 if plan.backend == "thread" else 0.5)
-    loop = max(min(seconds_per_item(facts), trial.work / trial.items), computed)
+    seen = seconds_per_item(facts)
+    if computed > max(seen / 4, STILL_FITS * seen * (1 - facts.waiting)):
+        loop = computed  # they waited then, and do not now
+    else:
+        loop = max(min(seen, trial.work / trial.items), computed)
     speedup = trial.items * loop / trial.wall
     if plan.backend == "thread" and speedup < GIL_BOUND_BELOW:
         computing = facts._replace(busy=loop, done=0, current=0.0, left=trial.left, waiting=0.0, gil_held=1.0)

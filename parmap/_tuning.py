@@ -11,6 +11,10 @@ from typing import Final
 # switch interval (5 ms) is the resolution of anything measured beside a thread that holds the GIL, so four of them.
 WATCH_WINDOW: Final = 0.020
 
+# Seconds of a window in which both threads must have had a core before it is judged, and the most windows to wait for it.
+SURE_AFTER: Final = WATCH_WINDOW / 2
+MOST_WINDOWS: Final = 5
+
 # The pause between two knocks on the GIL inside a window. Long against a wake-up (50 us), short against the window.
 KNOCK_PAUSE: Final = 0.001
 
@@ -130,9 +134,11 @@ COPY_BYTE: Final = 4e-10
 GIL_BOUND_BELOW: Final = 1.2
 SLOWER_BELOW: Final = 0.85
 
-# How long an engine is looked at before it is judged (seconds), and how many items each worker must have finished.
+# How long an engine is looked at before it is judged (seconds), how many items a worker must have finished on average,
+# and for how many workers that is asked at most.
 TRIAL_SECONDS: Final = 0.1
 TRIAL_ITEMS: Final = 4
+TRIAL_WORKERS: Final = 8
 
 # Functions of which something is remembered for their next call (count). An entry takes about 500 bytes.
 LEARNED_FUNCTIONS: Final = 256

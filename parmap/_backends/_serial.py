@@ -6,7 +6,7 @@ from threading import Lock
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from parmap._random import Start, streams
+from parmap._random import Start, prepare, streams
 from parmap._records import Chunk, Done, Failure, Outcome, Sample, Task
 from parmap._worker import initialize, seeded, star
 
@@ -68,15 +68,17 @@ class Serial:
         return self._running is None
 
     def submit(self, chunk: Chunk) -> None:
+        """Takes a chunk. Before the first one it does what is no part of an item: its time is not the items'."""
+        if not self._initialized:
+            self._initialized = True
+            prepare(self._task.seed)
+            initialize(self._task, WORKER)
         self._given = 0
         self._running = _Running(chunk, iter(chunk.items))
 
     def wait(self, timeout: float | None) -> list[Outcome]:
         if self._running is None:
             return []
-        if not self._initialized:
-            self._initialized = True
-            initialize(self._task, WORKER)
         with streams(self._task.seed) as start:
             return [self._run(*self._running, start)]
 

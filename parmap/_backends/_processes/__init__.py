@@ -13,7 +13,7 @@ from parmap import _settings
 from parmap._backends._processes import _page
 from parmap._backends._processes._crew import Crew
 from parmap._backends._processes._pool import Dispatch, Worker, pool
-from parmap._errors import ItemTimeoutError, SerializationError, WorkerCrashError, show_arguments
+from parmap._errors import ItemTimeoutError, SerializationError, WorkerCrashError, add_note, show_arguments
 from parmap._records import Broken, Chunk, Failure, Lost, Outcome, Task
 from parmap._transport._exceptions import unpack_error
 from parmap._transport._links import Frame, pack
@@ -179,7 +179,9 @@ class Processes:
 
     def _undefined(self, message: Undefined) -> Broken:
         if message.error is not None:
-            return Broken(unpack_error(message.error, "the error of the initializer"), elsewhere=False)
+            error = unpack_error(message.error, "the error of the initializer")
+            add_note(error, f"parmap: most recent call last:\n{message.error[0].traceback}")
+            return Broken(error, elsewhere=False)
         return Broken(SerializationError("the function", message.reason), elsewhere=True)
 
     def _answer_need(self, worker: Worker, name: str) -> None:
