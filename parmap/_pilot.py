@@ -179,7 +179,7 @@ class _Watch:
         begun = not companion.withdraw()
         with self._lock:
             acting = self._acting
-        if acting or (begun and self._call.lazy):  # else it only looks, and ends by itself: no need to wait for that
+        if begun and (acting or self._call.lazy):  # else it only looks, and ends by itself: no need to wait for that
             if self._driver is not None:
                 self._driver.backend.wake()
             self._ended.acquire()

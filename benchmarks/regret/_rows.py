@@ -66,7 +66,7 @@ def title(name: str) -> str:
 
 @row
 def tiny(_: Setting) -> Workload:
-    """10 trivial items."""  # noqa: D403
+    """10 trivial items."""
     return Workload(trivial, range(10))
 
 

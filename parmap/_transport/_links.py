@@ -10,6 +10,7 @@ and always comes back to reading; a worker that blocks in `send` waits only for 
 """
 
 import array
+import errno
 import os
 import pickle
 import socket
@@ -166,6 +167,8 @@ class Link:
         if len(read) < end:
             return None
         message, envelope = pickle.loads(memoryview(read)[_HEADER.size : begin])
+        if len(self._descriptors) < count:
+            raise OSError(errno.EMFILE, "too many open files: the memory that a message came in could not be opened")
         descriptors = [self._descriptors.popleft() for _ in range(count)]
         payload = None
         if envelope is not None:
