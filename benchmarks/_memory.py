@@ -46,12 +46,23 @@ def footprint(root: int) -> Footprint:
     )
 
 
+def most_private(root: int) -> int:
+    """Return the bytes that a worker has written to and shares with nobody; of the worst of a zygote's workers."""
+    workers = [worker for child in children(root) for worker in children(child)]
+    return max((total([read_kilobytes(pid, "smaps_rollup")], "Private_Dirty") for pid in workers), default=0)
+
+
+def children(parent: int) -> list[int]:
+    """List the direct children of a process."""
+    lists = Path(f"/proc/{parent}/task").glob("*/children")
+    return [int(child) for each in lists for child in read(each).split()]
+
+
 def descendants(root: int) -> list[int]:
     """List a process, its children, their children, and so on."""
     found = [root]
     for pid in found:  # the list grows while it is read
-        for children in Path(f"/proc/{pid}/task").glob("*/children"):
-            found.extend(int(child) for child in read(children).split())
+        found.extend(children(pid))
     return found
 
 

@@ -53,7 +53,9 @@ class Companion:
         return True
 
     def withdraw(self) -> bool:
-        """Takes the job back if it has not been begun; false: it has."""
+        """Takes the job back if it has not been begun, or stayed behind in the parent at a fork; false: it has."""
+        if self._pid != os.getpid():
+            return True
         with self._lock:
             untouched, self._job = self._job is not None, None
             return untouched

@@ -188,7 +188,7 @@ class _Watch:
         if companion is None:
             return
         begun = not companion.withdraw()
-        if acting or (begun and self._call.lazy):  # else it only looks, and ends by itself: no need to wait for that
+        if begun and (acting or self._call.lazy):  # else it only looks, and ends by itself: no need to wait for that
             if self._driver is not None:
                 self._driver.backend.wake()
             self._handover.wait()

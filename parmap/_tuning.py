@@ -183,6 +183,10 @@ SOCKET_BUFFER: Final = 4 * FRAME_LIMIT
 # A buffer from this size on travels out of band, in its own memory file, and is mapped by the receiver.
 BUFFER_LIMIT: Final = 1 << 16
 
+# The share of the descriptors which a process may have that its views of memory files may take, until Python 3.12.
+# What arrives then is copied (0.3 ms a MB): other code of the program needs descriptors too.
+VIEWS_SHARE: Final = 0.5
+
 # The alignment of a buffer in a memory file: a cache line, which every dtype and SIMD load is content with.
 BUFFER_ALIGN: Final = 64
 

@@ -4,6 +4,7 @@ An engine knows nothing of strategy, order or merging. It takes chunks and gives
 One thread at a time uses it, except for ``wake``.
 """
 
+import os
 from typing import Protocol
 
 from parmap._records import Chunk, Outcome
@@ -51,3 +52,9 @@ class Backend(Protocol):
     def close(self, grace: float) -> None:
         """Gives everything back, at the latest ``grace`` seconds from now. May be called twice."""
         ...
+
+
+def check_home(home: int) -> None:
+    """Raises ``RuntimeError`` in a process that was forked off the one whose workers are waited for."""
+    if os.getpid() != home:
+        raise RuntimeError("this iterator is a copy that os.fork() made: its workers are with the original")

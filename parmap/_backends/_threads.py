@@ -1,12 +1,14 @@
 """The engine of threads: for waiting work, and for computing work that leaves the GIL free."""
 
 import math
+import os
 import threading
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import perf_counter
 
 from parmap import _interrupts
+from parmap._backends._base import check_home
 from parmap._errors import ItemTimeoutError, show_arguments
 from parmap._records import Broken, Chunk, Failure, Lost, Outcome, Task
 from parmap._tuning import CHUNK_LIMIT
@@ -49,6 +51,7 @@ class Threads:
     def __init__(self, task: Task, workers: int) -> None:
         self._task = task
         self._workers = workers
+        self._home = os.getpid()
         self.spare = 0
         self.depth = 1
         self._flying = 0
@@ -85,6 +88,7 @@ class Threads:
             self._workers = len(self._threads)
 
     def wait(self, timeout: float | None) -> list[Outcome]:
+        check_home(self._home)
         outcomes: list[Outcome] = []
         if self._task.timeout is not None:
             timeout = min(self._patience(self._task.timeout), math.inf if timeout is None else timeout)

@@ -192,7 +192,7 @@ class Link:
         if len(read) < end:
             return None
         if len(self._descriptors) < count + arena_count:
-            raise OSError(errno.EMFILE, "descriptors were lost: this process has too many open files")
+            raise OSError(errno.EMFILE, "too many open files: the memory that a message came in could not be opened")
         descriptors = [self._descriptors.popleft() for _ in range(count)]
         arenas = [_adopt(self._descriptors.popleft()) for _ in range(arena_count)]
         message, envelope = pickle.loads(memoryview(read)[_HEADER.size : begin])

@@ -7,7 +7,10 @@ the system has none, they are temporary files, which lose their names before any
 import errno
 import mmap
 import os
+import sys
 from collections.abc import Iterable
+
+from parmap._tuning import VIEWS_SHARE
 
 # One call to write takes at most this many bytes on Linux.
 _WRITE_MOST = 0x7FFF_F000
@@ -65,9 +68,38 @@ def write(descriptor: int, pieces: Iterable[tuple[int, memoryview]]) -> None:
             done += os.pwrite(descriptor, piece[done : done + _WRITE_MOST], offset + done)
 
 
-def map_private(descriptor: int, size: int) -> mmap.mmap:
-    """A copy-on-write view: writable, and what is written stays here."""
-    return mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY)
+def map_private(descriptor: int, size: int) -> mmap.mmap | bytearray:
+    """A copy-on-write view: writable, and what is written stays here. A copy, where there can be no more views."""
+    try:
+        return _view_private(descriptor, size)
+    except OSError:
+        return _read(descriptor, size)
+
+
+if sys.version_info >= (3, 13):
+
+    def _view_private(descriptor: int, size: int) -> mmap.mmap:
+        return mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY, trackfd=False)
+
+else:
+
+    def _view_private(descriptor: int, size: int) -> mmap.mmap:
+        import resource  # not on every system
+
+        # A view keeps a descriptor of its own, so a list of a thousand large results would be too many open files.
+        own = os.dup(descriptor)  # the one that it would get: the lowest that is free
+        os.close(own)
+        if own >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] * VIEWS_SHARE:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY)
+
+
+def _read(descriptor: int, size: int) -> bytearray:
+    copy, done = bytearray(size), 0
+    with memoryview(copy) as whole:
+        while done < size:
+            done += os.preadv(descriptor, [whole[done:]], done)
+    return copy
 
 
 def map_shared(descriptor: int, size: int) -> mmap.mmap:

@@ -1,6 +1,9 @@
 """Memory files, with the system's own and without."""
 
+import mmap
 import os
+import resource
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,15 +41,32 @@ def test_writing(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.fstat(descriptor).st_size == 10_000
 
 
-def test_a_private_view(descriptor: int) -> None:
-    """It can be written to, and nobody else sees that; it outlives the descriptor."""
+@pytest.mark.parametrize("limit", [0, 10_000])
+def test_a_private_view(descriptor: int, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can be written to, and nobody else sees that; beyond the limit it is a copy, which looks the same."""
+    if limit == 0:
+        monkeypatch.setattr(_memory, "_view_private", _no_more_views)
     _memory.write(descriptor, [(0, memoryview(b"abc"))])
     one, two = (_memory.map_private(descriptor, 10_000) for _ in range(2))
+    assert isinstance(one, mmap.mmap if limit else bytearray)
+    assert len(one) == 10_000
     one[:3] = b"xyz"
     assert two[:3] == os.pread(descriptor, 3, 0) == b"abc"
     assert one[:3] == b"xyz"
-    one.close()
-    two.close()
+
+
+def _no_more_views(descriptor: int, size: int) -> mmap.mmap:
+    raise OSError
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="views keep no descriptor")
+def test_views_do_not_take_all_descriptors(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a share of them on, what arrives is copied."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (2 * (descriptor + 10), -1))
+    views = [_memory.map_private(descriptor, 100) for _ in range(40)]
+    mapped = [isinstance(view, mmap.mmap) for view in views]
+    assert mapped == sorted(mapped, reverse=True)
+    assert 0 < mapped.count(True) <= 10
 
 
 def test_a_shared_view(descriptor: int) -> None:
@@ -65,7 +85,6 @@ def test_a_view_outlives_the_descriptor() -> None:
     view = _memory.map_private(found, 100)
     os.close(found)
     assert view[:3] == b"abc"
-    view.close()
 
 
 def test_without_memfd_nothing_stays_in_a_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ holds, so a worker that dies costs its items and nothing else: the one that it r
 back as lost, to be run again.
 """
 
+import os
 import sys
 import time
 from itertools import count
 
 from parmap import _settings
+from parmap._backends._base import check_home
 from parmap._backends._processes import _page
 from parmap._backends._processes._crew import Crew
 from parmap._backends._processes._pool import Dispatch, Worker, pool
@@ -61,6 +63,7 @@ class Processes:
         self._barren = 0  # deaths in a row of workers that had done nothing yet
         self._tries = max(START_TRIES, workers + 1)  # all at once may have died with their zygote
         self._closed = False
+        self._home = os.getpid()
         define = Define(self._call, task.packed, task.keep_going, task.timeout, task.seed)
         setting = _settings.current(max(1, cores // workers))
         if not pool().warm:
@@ -88,7 +91,7 @@ class Processes:
         try:
             parcel = pack(dump(chunk.items))
         except Exception:
-            self._outcomes += unsendable(chunk, self._task.packed, lambda item: pack(dump(item)).close())
+            self._outcomes += unsendable(chunk, self._task.packed, lambda item: pack(dump([item])).close())
             return
         worker.dispatched += 1
         worker.held.append(Dispatch(worker.dispatched, chunk))
@@ -100,6 +103,7 @@ class Processes:
             parcel.close()
 
     def wait(self, timeout: float | None) -> list[Outcome]:
+        check_home(self._home)
         if not self._outcomes:
             self._receive(timeout)
         outcomes, self._outcomes = self._outcomes, []
@@ -114,7 +118,7 @@ class Processes:
                 _page.forbid(worker.page.slots, index)
 
     def close(self, grace: float) -> None:
-        if self._closed:
+        if self._closed or os.getpid() != self._home:  # a fork has copied this, but not the workers
             return
         self._closed = True
         self.cancel(0)
@@ -204,9 +208,10 @@ class Processes:
         words = (worker.words + worker.page.text()).strip()
         exitcode = self._crew.bury(worker)
         outcomes: list[Outcome] = []
-        barren = bool(worker.held)
+        innocent = worker.launcher.cut and worker.overdue is None
+        barren = bool(worker.held) and not innocent
         for dispatch in worker.held:
-            if dispatch.number == number and phase not in (_page.IDLE, _page.INITIALIZING):
+            if not innocent and dispatch.number == number and phase not in (_page.IDLE, _page.INITIALIZING):
                 outcomes += self._lost(worker, dispatch.chunk, phase, started, exitcode)
                 barren = False
             else:

@@ -71,8 +71,8 @@ def _reseed() -> None:
         numpy_random.seed()
 
 
-class _HungUp(Exception):
-    """The caller closed the socket."""
+class _HungUp(BaseException):
+    """The caller closed the socket; nothing that runs in between has a say in it."""
 
 
 class _Sender:
@@ -128,15 +128,15 @@ class _Child:
         }
         try:
             while True:
-                frame = self._next()
+                frame = self._next(IDLE_LIFE)
                 handlers[type(frame.message)](frame)
                 del frame  # while it waits, a worker keeps no items
         except _HungUp:
             return
 
-    def _next(self) -> Frame:
+    def _next(self, patience: float | None = None) -> Frame:
         while not self._frames:
-            self._link.socket.settimeout(IDLE_LIFE)
+            self._link.socket.settimeout(patience)
             try:
                 frames = self._link.receive()
             except TimeoutError:
@@ -215,6 +215,7 @@ class _Child:
                 items = load(frame.payload, self._find)
         except Exception as error:
             self._send(Unreadable(work.call, work.number, _in_words(error)))
+            self._enter(_page.IDLE)
             return
         self._enter(_page.RUNNING)
         limit = perf_counter() + CHUNK_LIMIT

@@ -33,6 +33,8 @@ _SOCKET, _PAGE, _LIFELINE, _ = _DESCRIPTORS = range(3, 7)
 class DirectLauncher:
     """Starts workers with `os.posix_spawn` and is their parent."""
 
+    cut = False  # each is killed by itself
+
     def __init__(self, setting: Setting) -> None:
         self._environ = _settings.environment(setting)
         self._pids: dict[int, int] = {}  # number: process, of those that nobody has waited for

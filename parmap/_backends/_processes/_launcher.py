@@ -37,8 +37,13 @@ class Launcher(Protocol):
         """Starts a worker with a socket and a progress page. Raises ``OSError`` if it cannot."""
         ...
 
+    @property
+    def cut(self) -> bool:
+        """Whether all its workers were ended at once, those that nobody had asked it to kill too."""
+        ...
+
     def kill(self, number: int) -> None:
-        """Kills a worker. Does nothing if it has ended."""
+        """Kills a worker. Does nothing if it has ended. Kills all of them if there is no other way."""
         ...
 
     def exitcode(self, number: int, timeout: float) -> int | None:
@@ -110,6 +115,10 @@ class ZygoteLauncher:
         finally:
             os.close(reading)
 
+    @property
+    def cut(self) -> bool:
+        return self._lifeline < 0
+
     def preload(self, modules: tuple[str, ...]) -> None:
         fresh = [name for name in modules if name not in self._preloaded]
         if fresh:
@@ -120,17 +129,18 @@ class ZygoteLauncher:
         self._send(Start(number), (end.fileno(), page))
 
     def kill(self, number: int) -> None:
+        if self.cut:
+            return
         try:
             self._send(Kill(number))
-        except OSError:  # without its zygote, a worker ends when its lifeline is cut
-            return
+        except OSError:  # without their zygote, workers end when their lifeline is cut
+            self._cut()
 
     def exitcode(self, number: int, timeout: float) -> int | None:
-        self._read()
-        while number not in self._exitcodes:
-            if not select.select([self._control], [], [], timeout)[0] or not self._read():
-                return None
-        return self._exitcodes.pop(number)
+        there = self._read()
+        while there and number not in self._exitcodes:
+            there = bool(select.select([self._control], [], [], timeout)[0]) and self._read()
+        return self._exitcodes.pop(number, None)
 
     def close(self) -> None:
         try:
@@ -161,7 +171,10 @@ class ZygoteLauncher:
 
     def abandon(self) -> None:
         self._control.close()
-        if self._lifeline >= 0:
+        self._cut()
+
+    def _cut(self) -> None:
+        if not self.cut:
             os.close(self._lifeline)
             self._lifeline = -1
 
@@ -171,7 +184,10 @@ class ZygoteLauncher:
 
     def _read(self) -> bool:
         """Reads what the zygote has reported; false: it is gone."""
-        frames = self._control.receive(socket.MSG_DONTWAIT)
+        try:
+            frames = self._control.receive(socket.MSG_DONTWAIT)
+        except OSError:  # it was closed at this end
+            return False
         for frame in frames or ():
             message: Exited = frame.message
             self._exitcodes[message.number] = message.exitcode

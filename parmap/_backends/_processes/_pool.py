@@ -49,10 +49,11 @@ class Worker:
         overdue: What its page said of the item that it was killed for: the phase and the number in the chunk.
     """
 
-    def __init__(self, number: int, link: Link, page: Page) -> None:
+    def __init__(self, number: int, link: Link, page: Page, launcher: Launcher) -> None:
         self.number = number
         self.link = link
         self.page = page
+        self.launcher = launcher
         self.setting: Setting | None = None
         self.process: int | None = None
         self.held: deque[Dispatch] = deque()
@@ -154,22 +155,20 @@ class Pool:
     def discard(self, worker: Worker) -> None:
         """Ends a worker, whatever it does."""
         with self._lock:
-            if self._launcher is not None:
-                self._launcher.kill(worker.number)
+            worker.launcher.kill(worker.number)
             worker.close()
             self._returned(worker)
 
     def kill(self, worker: Worker) -> None:
         """Kills a worker; that it is gone is then read from its link."""
         with self._lock:
-            if self._launcher is not None:
-                self._launcher.kill(worker.number)
+            worker.launcher.kill(worker.number)
 
     def bury(self, worker: Worker) -> int | None:
         """Forgets a worker whose link has ended; returns its exit code, if it can be learnt."""
         with self._lock:
             worker.close()
-            exitcode = None if self._launcher is None else self._launcher.exitcode(worker.number, EXIT_STATUS_WAIT)
+            exitcode = worker.launcher.exitcode(worker.number, EXIT_STATUS_WAIT)
             self._returned(worker)
             return exitcode
 
@@ -209,6 +208,7 @@ class Pool:
         """Lets go of workers that belong to the process that this one was forked from."""
         for worker in [*self._idle, *self._leased]:
             worker.close()
+            worker.launcher.abandon()
         if self._launcher is not None:
             self._launcher.abandon()
 
@@ -218,8 +218,7 @@ class Pool:
             try:
                 launcher.preload(modules)
                 return self._start_one(launcher)
-            except ConnectionError:  # the zygote has died or left
-                launcher.close()
+            except ConnectionError:  # the zygote has died, and its workers live on with what is left of it
                 self._launcher = None
                 self._forking = self._proven  # if none of its workers was ever up, another zygote would do no better
 
@@ -242,7 +241,7 @@ class Pool:
         except BaseException:
             link.close()
             raise
-        return Worker(number, link, page)
+        return Worker(number, link, page, launcher)
 
 
 class _Holder:
