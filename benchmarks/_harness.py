@@ -25,6 +25,24 @@ from _engines import cores
 Sampler: TypeAlias = Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line asks for."""
+
+    repeat: int
+    quick: bool
+    peers: tuple[str, ...]
+
+    @property
+    def few(self) -> int:
+        """The turns of a row whose samples are long."""
+        return max(3, self.repeat // 3)
+
+    def pick(self, size: int, quick_size: int) -> int:
+        """Choose between the real input and the small one."""
+        return quick_size if self.quick else size
+
+
 class SampleError(Exception):
     """A candidate could not give a sample: it raised, answered wrongly, or took too long."""
 

@@ -17,7 +17,6 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from _engines import importable
@@ -26,6 +25,7 @@ from _harness import (
     Row,
     Sampler,
     Samples,
+    Settings,
     byte_code,
     interleave,
     machine,
@@ -35,7 +35,8 @@ from _harness import (
     write_json,
 )
 from _lanes import Lane, cold, warm
-from _memory import Footprint, available, footprint, most_private
+from _large import large_arguments, large_constant, large_results, later_workers
+from _memory import Footprint, available, footprint
 from _shared import alone, contended, values
 from _work import calibrate
 
@@ -45,24 +46,6 @@ CHUNK_SIZES = (1000, 5000, 20_000, 50_000, 125_000, 250_000, 500_000)
 SPIN_SECONDS = 0.001
 SMALL_SPIN_SECONDS = 5e-6
 MILLION = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the command line asks for."""
-
-    repeat: int
-    quick: bool
-    peers: tuple[str, ...]
-
-    @property
-    def few(self) -> int:
-        """The turns of a row whose samples are long."""
-        return max(3, self.repeat // 3)
-
-    def pick(self, size: int, quick_size: int) -> int:
-        """Choose between the real input and the small one."""
-        return quick_size if self.quick else size
 
 
 def import_time(settings: Settings) -> Row:
@@ -215,90 +198,6 @@ def _against_loop(title: str, workload: str, size: int, speedup: float, settings
     )
     note = f"all answers were compared with the loop's; ProcessPoolExecutor: chunks of {chunks['ProcessPoolExecutor']}"
     return Row(title, samples, "loop", marks, (note,))
-
-
-LARGE_SPIN_SECONDS = 0.020
-CONSTANT_SPIN_SECONDS = 0.005
-
-
-def large_arguments(settings: Settings) -> Row:
-    """Compare 50 arrays of 10 MB and 20 ms of work each with the loop."""
-    return _large("50 arrays of 10 MB as arguments, 20 ms of pure Python each, warm", "arrays-in", 1.5, settings)
-
-
-def large_results(settings: Settings) -> Row:
-    """Compare 50 results of 10 MB and 20 ms of work each with the loop."""
-    return _large("50 results of 10 MB, 20 ms of pure Python each, warm", "arrays-out", 1.4, settings)
-
-
-def _large(title: str, workload: str, speedup: float, settings: Settings) -> Row:
-    rounds = calibrate(settings.pick(20, 1) / 20 * LARGE_SPIN_SECONDS)
-    with warm(workload, rounds, ("loop", "pmap process", "pmap", *POOLS[1:], *settings.peers)) as candidates:
-        samples = interleave(candidates, settings.few)
-    row = Row(title, samples, "loop", ())
-    faster = 1 / row["pmap process"].ratio(row["loop"])
-    mark = Mark("pmap process: faster than the loop", faster, speedup, "x", at_least=True)
-    return Row(title, samples, "loop", (mark,))
-
-
-def large_constant(settings: Settings) -> Row:
-    """Compare 200 items and a 200 MB array in the closure with the loop, cold; and look at the workers' memory."""
-    title = "200 items of 5 ms with a 200 MB array in the closure, cold"
-    rounds = calibrate(settings.pick(5, 1) / 5 * CONSTANT_SPIN_SECONDS)
-    names = ("loop", "pmap process", "pmap", *(name for name in settings.peers if name != "mpire"))
-    samples = interleave({name: cold("constant", rounds, name) for name in names}, settings.few)
-    row = Row(title, samples, "loop", ())
-    faster = 1 / row["pmap process"].ratio(row["loop"])
-    private = _private_memory("pmap process", rounds) / MEGABYTE if available() else float("nan")
-    marks = (
-        Mark("pmap process: faster than the loop", faster, 1.4, "x", at_least=True),
-        Mark("private memory of a worker", private, 20, "MB"),
-    )
-    return Row(title, samples, "loop", marks)
-
-
-def _private_memory(engine: str, rounds: int) -> int:
-    """Return the most that any process below an engine's interpreter had for itself during a call."""
-    most = 0
-    with Lane("constant", rounds, engine) as lane:
-
-        def look() -> None:
-            nonlocal most
-            most = max(most, most_private(lane.process.pid))
-
-        lane.sample(engine, tick=look)
-    return most
-
-
-_READY = """
-import os, time
-import numpy as np
-from parmap import pmap
-
-def ready(item):
-    at = float(np.float64(time.perf_counter()))
-    time.sleep(0.2)
-    return os.getpid(), at
-
-first = {}
-for pid, at in pmap(ready, range(4), backend="process", workers=4, chunksize=1):
-    first[pid] = min(at, first.get(pid, at))
-begin, *later = sorted(first.values())
-print((later[-1] - begin) / len(later))
-"""
-
-
-def later_workers(settings: Settings) -> Row:
-    """Measure how long after the first worker the others are ready, with a function that needs NumPy, cold."""
-    title = "cold start of 4 workers with NumPy: each later worker after the first"
-    samples = interleave({"pmap process": _later_worker}, settings.repeat)
-    mark = Mark("each later worker", samples[0].median * 1e3, 5, "ms")
-    return Row(title, samples, "pmap process", (mark,))
-
-
-def _later_worker() -> float:
-    run = subprocess.run([sys.executable, "-c", _READY], check=True, capture_output=True, text=True)
-    return float(run.stdout)
 
 
 def memory(settings: Settings) -> Row:

@@ -17,7 +17,7 @@ import pickle
 import socket
 import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from parmap._transport import _memory
@@ -47,6 +47,7 @@ class Layout(NamedTuple):
 
     parts: list[tuple[int, int]]
     size: int
+    copied: bool  # whether the receiver copies the file, so that the sender may fill it again
 
 
 class Parcel(NamedTuple):
@@ -76,8 +77,14 @@ class Frame(NamedTuple):
     descriptors: list[int]
 
 
-def pack(payload: Payload) -> Parcel:
-    """Puts a payload into a memory file if it is large."""
+def pack(payload: Payload, create: Callable[[int], int] | None = None, copied_to: int = 0) -> Parcel:
+    """Puts a payload into a memory file if it is large.
+
+    Args:
+        payload: What to pack.
+        create: Gives a memory file of a size, as a descriptor; ``None``: a fresh one.
+        copied_to: Up to this size, the receiver is to copy the file instead of mapping it.
+    """
     if not payload.buffers and len(payload.body) <= FRAME_LIMIT:
         return Parcel(payload.body, None, None, payload.arenas)
     parts, end = [], 0
@@ -86,18 +93,19 @@ def pack(payload: Payload) -> Parcel:
         begin = -(-end // BUFFER_ALIGN) * BUFFER_ALIGN
         end = begin + len(piece)
         parts.append((begin, len(piece)))
-    descriptor = _memory.create(end)
+    descriptor = (create or _memory.create)(end)
     try:
         _memory.write(descriptor, zip((begin for begin, _ in parts), pieces, strict=True))
     except BaseException:
         os.close(descriptor)
         raise
-    return Parcel(b"", Layout(parts, end), descriptor, payload.arenas)
+    return Parcel(b"", Layout(parts, end, end <= copied_to), descriptor, payload.arenas)
 
 
 def _unpack(layout: Layout, descriptor: int, arenas: Sequence[SharedMemory]) -> Payload:
     try:
-        whole = memoryview(_memory.map_private(descriptor, layout.size))
+        view = _memory.read if layout.copied else _memory.map_private
+        whole = memoryview(view(descriptor, layout.size))
     finally:
         os.close(descriptor)
     body, *buffers = (whole[begin : begin + length] for begin, length in layout.parts)

@@ -73,7 +73,7 @@ def map_private(descriptor: int, size: int) -> mmap.mmap | bytearray:
     try:
         return _view_private(descriptor, size)
     except OSError:
-        return _read(descriptor, size)
+        return read(descriptor, size)
 
 
 if sys.version_info >= (3, 13):
@@ -94,7 +94,8 @@ else:
         return mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY)
 
 
-def _read(descriptor: int, size: int) -> bytearray:
+def read(descriptor: int, size: int) -> bytearray:
+    """A copy of the file."""
     copy, done = bytearray(size), 0
     with memoryview(copy) as whole:
         while done < size:

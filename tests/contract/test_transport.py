@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from parmap import ParmapError, pimap, pmap
+from parmap import ParmapError, SerializationError, pimap, pmap
 from parmap._tuning import FRAME_LIMIT
 from tests import faults
 from tests.contract.helpers import said
@@ -283,7 +283,8 @@ print(len(pmap(work, [bytes(1_000_000)] * 4, backend="process", workers=2, initi
 def test_no_descriptors_left(few_descriptors: int, call: Any) -> None:
     """For what is sent or for what comes: a clear error, and the next call works."""
     assert pmap(len, [bytes(LARGE)] * 2, backend="process", workers=2) == [LARGE] * 2  # the workers have theirs
-    with every_descriptor_but(2), pytest.raises(OSError, match=r"(?i)too many open files"):
+    errors = OSError, SerializationError
+    with every_descriptor_but(2), pytest.raises(errors, match=r"(?i)too many open files"):
         pmap(call, [LARGE] * 4 if call is bytes else [bytes(LARGE)] * 4, backend="process", workers=2)
     assert pmap(bytes, [LARGE] * 2, backend="process", workers=2) == [bytes(LARGE)] * 2
 

@@ -35,6 +35,7 @@ from parmap._transport._messages import (
 from parmap._transport._outcomes import Answer, read_answer, unreadable, unsendable
 from parmap._transport._pickling import dump, load
 from parmap._transport._reports import relay
+from parmap._transport._spares import Spares
 from parmap._transport._tasks import look_up, make_definition, needed_anyway
 from parmap._tuning import START_TRIES, TRANSIT_GRACE, WORDS_LIMIT
 
@@ -60,6 +61,7 @@ class Processes:
         self._task = task
         self._call = next(_calls)
         self._outcomes: list[Outcome] = []  # found while something else was done
+        self._spares = Spares()
         self._barren = 0  # deaths in a row of workers that had done nothing yet
         self._tries = max(START_TRIES, workers + 1)  # all at once may have died with their zygote
         self._closed = False
@@ -89,7 +91,7 @@ class Processes:
     def submit(self, chunk: Chunk) -> None:
         worker = self._crew.choose(self.spare, self.depth)
         try:
-            parcel = pack(dump(chunk.items))
+            parcel = self._spares.pack(dump(chunk.items))
         except Exception:
             self._outcomes += unsendable(chunk, self._task.packed, lambda item: pack(dump([item])).close())
             return
@@ -100,7 +102,7 @@ class Processes:
         except OSError:
             pass  # it is dead, which wait() will read
         finally:
-            parcel.close()
+            self._spares.sent(parcel, (worker, worker.dispatched))
 
     def wait(self, timeout: float | None) -> list[Outcome]:
         check_home(self._home)
@@ -129,6 +131,7 @@ class Processes:
             while any(worker.held for worker in self._crew) and (left := deadline - time.perf_counter()) > 0:
                 self._receive(left)
         finally:
+            self._spares.close()
             self._crew.dismiss()
             self._outcomes.clear()
 
@@ -169,6 +172,7 @@ class Processes:
 
     def _done(self, worker: Worker, frame: Frame, message: Finished) -> Outcome:
         dispatch = worker.held.popleft()
+        self._spares.back((worker, dispatch.number))
         self._barren = 0
         worker.words = ""
         chunk = dispatch.chunk
