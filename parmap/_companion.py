@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from parmap import _interrupts
-from parmap._observe import Meter, thread_clock
+from parmap._observe import Meter
 from parmap._tuning import COMPANION_LINGER
 
 Job: TypeAlias = Callable[[Meter], None]
@@ -29,6 +29,7 @@ class Companion:
 
     def __init__(self, job: Job, home: "list[Companion]") -> None:
         self._home = home
+        self._meter = Meter()
         self._lock = threading.Lock()  # guards the next three
         self._job: Job | None = job
         self._idle = False  # whether it sleeps until it is woken
@@ -37,7 +38,7 @@ class Companion:
         self._wake.acquire()
         self._pid = os.getpid()
         with _interrupts.blocked():
-            start_new_thread(self._run, (thread_clock(), threading.get_native_id()))
+            start_new_thread(self._run, ())
 
     def take(self, job: Job) -> bool:
         """Gives it a job; false: it has left, or stayed behind in the parent at a fork."""
@@ -46,6 +47,7 @@ class Companion:
         with self._lock:
             if self._gone:
                 return False
+            self._meter.begin()
             self._job = job
             if self._idle:
                 self._idle = False
@@ -64,8 +66,8 @@ class Companion:
         """Keeps it for the next call of the calling thread. Its job must be one that ends by itself now."""
         self._home.append(self)
 
-    def _run(self, clock: int | None, native: int) -> None:
-        meter = Meter(clock, native)
+    def _run(self) -> None:
+        meter = self._meter
         try:
             while not self._gone:
                 job = self._next()

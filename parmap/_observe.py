@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from parmap._tuning import KNOCK_PAUSE, SURE_AFTER, SWITCH_INTERVAL
+from parmap._tuning import BUSY_SHARE, KNOCK_PAUSE, MOST_WINDOWS, SURE_AFTER, SWITCH_INTERVAL, WATCH_WINDOW
 
 
 class Signals(NamedTuple):
@@ -36,28 +36,27 @@ class _Reading(NamedTuple):
     wall: float
     cpu: float  # seconds the thread computed
     queued: float  # seconds the thread was ready but had no core
-    own_queued: float  # the same of the thread that measures
     process: float
 
 
 class Meter:
-    """Measures what another thread does, in windows; ``close`` it. Made and used in the thread that measures.
+    """Measures the thread that makes it, for another one, in windows; ``close`` it.
 
-    Args:
-        clock: The CPU clock of the thread, see `thread_clock`.
-        native: Its ``threading.get_native_id()``.
+    Every system call in the measuring thread gives the GIL up, and a computing thread gives it back a switch interval
+    later. So there are few of them, and the first window is begun by the thread that is measured.
     """
 
-    def __init__(self, clock: int | None, native: int) -> None:
-        self._clock = clock
-        self._schedstat = _open_schedstat(native)
-        self._own_schedstat = _open_schedstat(threading.get_native_id())
+    def __init__(self) -> None:
+        self._clock = thread_clock()
+        self._schedstat = _open_schedstat(threading.get_native_id())
+        self._own_schedstat = -1  # of the measuring thread, once it is needed
+        self._own_queued = 0.0  # that it had waited for a core, as last seen; it is not old
+        self._knocking = self._late = 0.0  # seconds of the window
         self._begin = self._read()
-        self._late = 0.0
 
     def begin(self) -> None:
         """Starts a window."""
-        self._late = 0.0
+        self._knocking = self._late = 0.0
         self._begin = self._read()
 
     def knock(self, stop: threading.Lock) -> bool:
@@ -65,30 +64,27 @@ class Meter:
         begin = time.perf_counter()
         if stop.acquire(timeout=KNOCK_PAUSE):
             return True
-        self._late += max(0.0, time.perf_counter() - begin - KNOCK_PAUSE)
+        seconds = time.perf_counter() - begin
+        self._knocking += seconds
+        self._late += max(0.0, seconds - KNOCK_PAUSE)
         return False
 
-    @property
-    def sure(self) -> bool:
-        """Whether the window has shown enough: the rest of it was spent, by either thread, in waiting for a core."""
-        return self._seen(self._read()) >= SURE_AFTER
-
-    def _seen(self, now: _Reading) -> float:
-        """Seconds of the window in which both threads had a core, or had no use for one."""
-        begin = self._begin
-        return (now.wall - begin.wall) - (now.own_queued - begin.own_queued) - (now.queued - begin.queued)
-
-    def end(self) -> Signals:
-        """What the window showed."""
+    def end(self) -> Signals | None:
+        """What the window showed; ``None``: too little yet, because the machine is busy. The window then goes on."""
         now, begin = self._read(), self._begin
         wall = max(now.wall - begin.wall, 1e-9)
         process = (now.process - begin.process) / wall
         if self._clock is None:
             return Signals(0.0, 1.0, process)
-        busy = (now.cpu - begin.cpu) + (now.queued - begin.queued)
-        late = self._late - (now.own_queued - begin.own_queued)
-        gil_held = late / max(wall - (now.own_queued - begin.own_queued), 1e-9)
-        return Signals(min(1.0, max(0.0, 1 - busy / wall)), min(1.0, max(0.0, gil_held)), process)
+        queued, own_queued = now.queued - begin.queued, 0.0
+        if queued > BUSY_SHARE * wall:  # so this thread may have had to wait for a core too
+            own_queued = self._own_waiting() - self._own_queued
+        if wall - queued - own_queued < SURE_AFTER and wall < MOST_WINDOWS * WATCH_WINDOW:
+            return None
+        self._own_queued += own_queued
+        waiting = 1 - ((now.cpu - begin.cpu) + queued) / wall
+        gil_held = (self._late - own_queued) / max(self._knocking - own_queued, 1e-9)
+        return Signals(min(1.0, max(0.0, waiting)), min(1.0, max(0.0, gil_held)), process)
 
     def close(self) -> None:
         """Gives the descriptors back."""
@@ -97,13 +93,17 @@ class Meter:
                 os.close(descriptor)
         self._schedstat = self._own_schedstat = -1
 
+    def _own_waiting(self) -> float:
+        if self._own_schedstat < 0:
+            self._own_schedstat = _open_schedstat(threading.get_native_id())
+        return _queued(self._own_schedstat)
+
     def _read(self) -> _Reading:
         cpu = 0.0
         if self._clock is not None:
             with contextlib.suppress(OSError):  # the thread has ended
                 cpu = time.clock_gettime(self._clock)
-        queued, own_queued = _queued(self._schedstat), _queued(self._own_schedstat)
-        return _Reading(time.perf_counter(), cpu, queued, own_queued, time.process_time())
+        return _Reading(time.perf_counter(), cpu, _queued(self._schedstat), time.process_time())
 
 
 def _open_schedstat(native: int) -> int:

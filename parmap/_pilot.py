@@ -30,18 +30,36 @@ from parmap._errors import SerializationError
 from parmap._handover import Handover, Presence
 from parmap._learned import learned
 from parmap._observe import Meter, Signals, eager_switching
-from parmap._records import Facts, Plan, Sample
+from parmap._records import Facts, Plan, Sample, Seen
 from parmap._run import Driver, Judge, drive, engine, log_plan, loop_sizer, processes_are_warm, warn_fallback
 from parmap._strategy import plan_seen, seconds_per_item
 from parmap._transport._pickling import weigh
-from parmap._tuning import MOST_WINDOWS, OFFER_WAIT, STILL_FITS, WATCH_WINDOW
+from parmap._tuning import OFFER_WAIT, STILL_FITS, WATCH_WINDOW
 
 
 def fly(call: Call) -> Iterator[list[Any]]:
     """Runs a call, first as the loop, then on the engine that what was seen calls for; yields results in runs."""
     serial = Serial(call.task, call.disposable)
-    watch = _Watch(call, serial)
-    loop = Driver(call, serial, loop_sizer(call, ahead=True, seconds=watch.start()))
+    seen: Seen | None = learned.recall(call.task.func)
+    loop: Driver | None = None
+    while seen is not None:
+        watch = _Watch(call, serial, seen)
+        seconds = watch.start(anew=loop is None)
+        loop = loop or Driver(call, serial, loop_sizer(call, ahead=True, seconds=seconds))
+        yield from _pilot(loop, watch, serial)
+        last, follower = loop, watch.stop()
+        while follower is not None:
+            yield from drive(follower)
+            last, follower = follower, watch.better(follower)
+        seen = watch.refusal(last)
+    if loop is not None:
+        yield from drive(loop)
+        watch.remember(last)
+
+
+def _pilot(loop: Driver, watch: "_Watch", serial: Serial) -> Iterator[list[Any]]:
+    """The loop in the caller's thread, until an engine is up or nothing is left for it."""
+    call = loop.call
     try:
         while not (call.over or watch.ready):
             yield from call.hand_out()
@@ -59,12 +77,6 @@ def fly(call: Call) -> Iterator[list[Any]]:
     except BaseException:
         watch.abort()
         raise
-    last, follower = loop, watch.stop()
-    while follower is not None:
-        yield from drive(follower)
-        last, follower = follower, watch.better(follower)
-    yield from drive(loop)
-    watch.remember(last)
 
 
 class _Watch:
@@ -74,11 +86,11 @@ class _Watch:
         ready: Whether the engine's workers are up, so that the caller should come.
     """
 
-    def __init__(self, call: Call, serial: Serial) -> None:
+    def __init__(self, call: Call, serial: Serial, seen: Seen) -> None:
         self.ready = False
         self._call = call
         self._serial = serial
-        self._seen = learned.recall(call.task.func)
+        self._seen = seen
         self._facts: Facts | None = None  # what an engine was chosen for in this call
         self._known = self._seen.facts or _NOTHING_KNOWN  # of it, what an item costs on its way, and what did not pay
         self._offer: Plan | None = None  # what the watch would do, for the caller to do if it comes soon
@@ -90,15 +102,20 @@ class _Watch:
 
     # --- in the caller's thread ---
 
-    def start(self) -> float:
-        """Begins to watch the calling thread, unless what was seen before is enough; returns seconds an item then."""
-        if self._seen.facts is not None and self._call.left != 1:
+    def start(self, anew: bool) -> float:
+        """Begins to watch the calling thread, unless what was seen before is enough; returns seconds an item then.
+
+        Args:
+            anew: Whether the call begins; else an engine has not paid, and there is no need for haste.
+        """
+        cores = cpu_count()  # reads files the first time, which nobody else should do beside a computing thread
+        if anew and self._seen.facts is not None and self._call.left != 1:
             facts = self._seen.facts
             facts = facts._replace(
                 busy=self._seen.seconds * (facts.done + 1),
                 current=0.0,
                 left=self._call.left,
-                cores=cpu_count(),
+                cores=cores,
                 warm=processes_are_warm(),
             )
             plan = plan_seen(self._call.options, facts)
@@ -170,6 +187,12 @@ class _Watch:
             self._warn(self._error)
             return None
         return self._driver
+
+    def refusal(self, driver: Driver) -> Seen | None:
+        """What is to be known when the loop goes on, watched again, because an engine did not pay; ``None``: it did."""
+        if driver.judge is None or driver.better is None or driver.better.backend != "serial":
+            return None
+        return Seen(driver.judge.seconds, self._known)
 
     def remember(self, driver: Driver) -> None:
         """Notes what was seen for the next call; ``driver``: who ran the last items."""
@@ -253,30 +276,31 @@ class _Watch:
 
     def _look(self, meter: Meter) -> Plan | None:
         """Watches until there is a plan, or until the caller has no more use of one."""
-        cores = cpu_count()
         seen, current = 0, 0.0
         while True:
             self._presence.wait()
-            meter.begin()
             busy = self._presence.seconds()
-            begin = perf_counter()
-            while (passed := perf_counter() - begin) < WATCH_WINDOW or not (
-                meter.sure or passed > MOST_WINDOWS * WATCH_WINDOW
-            ):
-                if meter.knock(self._handover.stop):
-                    return None
+            signals, begin = None, perf_counter()
+            while signals is None:
+                end = perf_counter() + WATCH_WINDOW
+                while perf_counter() < end:
+                    if meter.knock(self._handover.stop):
+                        return None
+                signals = meter.end()
+            passed = perf_counter() - begin
+            meter.begin()
             if self._presence.seconds() - busy < passed / 2:
                 continue  # the consumer took most of it
             started = self._call.done + self._serial.started
             current = current + passed if started == seen else 0.0
             seen = started
-            facts = self._sum_up(cores, current, meter.end())
+            facts = self._sum_up(current, signals)
             plan = plan_seen(self._call.options, facts)
             if plan is not None:
                 self._facts = facts
                 return plan
 
-    def _sum_up(self, cores: int, current: float, signals: Signals) -> Facts:
+    def _sum_up(self, current: float, signals: Signals) -> Facts:
         left = self._call.left
         facts = Facts(
             busy=self._presence.seconds(),
@@ -286,7 +310,7 @@ class _Watch:
             waiting=signals.waiting,
             gil_held=signals.gil_held,
             process_cpu=signals.process_cpu,
-            cores=cores,
+            cores=cpu_count(),
             warm=processes_are_warm(),
             transport=self._known.transport,
         )

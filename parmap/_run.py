@@ -41,10 +41,12 @@ class Judge:
 
     Attributes:
         plan: What is judged.
+        seconds: What an item took in the last stretch.
     """
 
     def __init__(self, options: Options, plan: Plan, facts: Facts | None) -> None:
         self.plan = plan
+        self.seconds = 0.0
         self._options = options
         self._facts = facts
         self._first = plan.backend == "process"
@@ -63,6 +65,7 @@ class Judge:
         if trial.wall < TRIAL_SECONDS or trial.items < TRIAL_ITEMS * min(self.plan.workers, TRIAL_WORKERS):
             return None
         first, self._first = self._first, False
+        self.seconds = trial.work / trial.items
         self._sum = Trial(0.0, 0, 0.0, 0.0, None)
         facts = None if first else self._facts
         return plan_better(self._options, self.plan, facts, trial._replace(busy=is_busy()))

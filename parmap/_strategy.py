@@ -65,8 +65,8 @@ def plan_better(options: Options, plan: Plan, facts: Facts | None, trial: Trial)
     if facts is None:
         return None
     # The loop would have taken what it took before, but no longer than the items took here, and at least what they
-    # computed; of which, in another process, up to half may come from memory that is new to it.
-    computed = trial.cpu / trial.items * (1 if plan.backend == "thread" else 0.5)
+    # computed.
+    computed = trial.cpu / trial.items
     seen = seconds_per_item(facts)
     if computed > max(seen / 4, STILL_FITS * seen * (1 - facts.waiting)):
         loop = computed  # they waited then, and do not now

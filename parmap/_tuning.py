@@ -15,6 +15,9 @@ WATCH_WINDOW: Final = 0.020
 SURE_AFTER: Final = WATCH_WINDOW / 2
 MOST_WINDOWS: Final = 5
 
+# The share of a window that a thread must have waited for a core before the machine counts as busy.
+BUSY_SHARE: Final = 0.03
+
 # The pause between two knocks on the GIL inside a window. Long against a wake-up (50 us), short against the window.
 KNOCK_PAUSE: Final = 0.001
 
@@ -133,6 +136,9 @@ COPY_BYTE: Final = 4e-10
 # any engine is left for the loop. A busy machine makes every engine look slow, so it is well below 1.
 GIL_BOUND_BELOW: Final = 1.2
 SLOWER_BELOW: Final = 0.85
+
+# Seconds that a pickle takes by itself, however little is in it; in a chunk the items share them.
+PICKLE_ALONE: Final = 5e-5
 
 # How long an engine is looked at before it is judged (seconds), how many items a worker must have finished on average,
 # and for how many workers that is asked at most.

@@ -16,7 +16,7 @@ from typing import Any
 
 from parmap._transport._beside import collecting
 from parmap._transport._links import Payload
-from parmap._tuning import BUFFER_LIMIT, COPY_BYTE, EXPLAIN_DEPTH
+from parmap._tuning import BUFFER_LIMIT, COPY_BYTE, EXPLAIN_DEPTH, PICKLE_ALONE
 
 
 def dump(value: Any, *, back: bool = False) -> Payload:
@@ -41,12 +41,12 @@ def dump(value: Any, *, back: bool = False) -> Payload:
 
 
 def weigh(value: Any, limit: float) -> float:
-    """Seconds that it takes to pickle a value and to copy its bytes; infinite beyond ``limit``.
+    """Seconds that it takes to pickle a value in a chunk and to copy its bytes; infinite beyond ``limit``.
 
     Raises:
         Exception: As `dump`.
     """
-    scale = _Scale(limit)
+    scale = _Scale(max(limit, PICKLE_ALONE))
     in_band, buffers = split_buffers()
     try:
         pickle.Pickler(scale, 5, buffer_callback=in_band).dump(value)
@@ -54,7 +54,7 @@ def weigh(value: Any, limit: float) -> float:
         return math.inf
     except Exception:
         dump(value)  # by value, where that is possible
-    return scale.seconds() + (scale.size + sum(each.nbytes for each in buffers)) * COPY_BYTE
+    return max(0.0, scale.seconds() - PICKLE_ALONE) + (scale.size + sum(each.nbytes for each in buffers)) * COPY_BYTE
 
 
 class _TooHeavyError(Exception):

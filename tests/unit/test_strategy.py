@@ -275,7 +275,7 @@ def test_a_change_says_why() -> None:
     """With the figure."""
     better = plan_better(OPTIONS, PROCESSES, COMPUTING, Trial(wall=1.0, items=50, work=0.5, cpu=0.5, left=None))
     assert better is not None
-    assert "process was 0.45 times as fast as the loop" in better.reason
+    assert "process was 0.5 times as fast as the loop" in better.reason
 
 
 TRIALS = st.builds(
