@@ -5,7 +5,6 @@ says its type, text and traceback, so that nothing is found out too late and not
 """
 
 import pickle
-import traceback
 from types import TracebackType
 
 from parmap._errors import SerializationError, add_note
@@ -85,6 +84,8 @@ def _pickle_checked(error: BaseException) -> Payload | None:
 
 def _trace(error: BaseException) -> str:
     """The traceback as text, without the notes, which travel by themselves."""
+    import traceback  # costs 2 ms, and only errors need it
+
     lines = traceback.format_tb(_user_part(error.__traceback__))
     return "".join(lines) + f"{type(error).__qualname__}: {_text(error)}"
 

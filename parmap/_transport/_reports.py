@@ -9,7 +9,6 @@ in the caller's process, where it is known what has been shown before, by the ca
 
 import os
 import sys
-import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -148,6 +147,8 @@ def _travelling(message: Warning | str, category: type[Warning]) -> Warning:
 
 def _module(filename: str, lineno: int) -> str:
     """The name of the module that a warning is for, which is somewhere up the stack; empty: it cannot be told."""
+    import traceback  # costs 2 ms, and only warnings need it
+
     for frame, line in traceback.walk_stack(None):
         if frame.f_code.co_filename == filename and line == lineno:
             return str(frame.f_globals.get("__name__", ""))

@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from parmap import _interrupts, _observe
 from parmap._backends._processes import _page
-from parmap._backends._processes._direct import DirectLauncher
 from parmap._backends._processes._launcher import Launcher, ZygoteLauncher
 from parmap._backends._processes._page import Page
 from parmap._records import Chunk
@@ -225,7 +224,7 @@ class Pool:
     def _start_launcher(self, setting: Setting) -> Launcher:
         self._proven = False
         with _interrupts.blocked():  # nobody would wait for a process that was started in vain
-            self._launcher = ZygoteLauncher(setting) if self._forking else DirectLauncher(setting)
+            self._launcher = ZygoteLauncher(setting) if self._forking else _direct_launcher(setting)
         return self._launcher
 
     def _start_one(self, launcher: Launcher) -> Worker:
@@ -242,6 +241,12 @@ class Pool:
             link.close()
             raise
         return Worker(number, link, page, launcher)
+
+
+def _direct_launcher(setting: Setting) -> Launcher:
+    from parmap._backends._processes._direct import DirectLauncher  # few systems need it
+
+    return DirectLauncher(setting)
 
 
 class _Holder:
