@@ -5,6 +5,7 @@ import sys
 import warnings
 from typing import Any
 
+from parmap import _blas
 from parmap._nesting import level
 from parmap._transport._messages import Setting
 from parmap._transport._reports import log_levels
@@ -35,6 +36,12 @@ class _Environment:
 
 
 _environment = _Environment()
+
+
+class _State:
+    """What was applied to this process."""
+
+    cores = 0  # nothing yet
 
 
 def current(cores: int) -> Setting:
@@ -70,6 +77,9 @@ def apply(setting: Setting) -> None:
         for name in os.environ.keys() - environ.keys():
             del os.environ[name]
         os.environ.update(environ)
+    if _State.cores not in (0, setting.cores) and "OMP_NUM_THREADS" not in setting.environ:
+        _blas.limit(setting.cores)
+    _State.cores = setting.cores
     filters: list[Any] = setting.filters
     if filters != warnings.filters:
         warnings.resetwarnings()

@@ -26,6 +26,7 @@ POLICY: Patterns = ("_options", "_strategy", "_chunks", "_window", "_merge", "_p
 HANDS: Patterns = (
     "_observe",
     "_cores",
+    "_blas",
     "_companion",
     "_interrupts",
     "_learned",
@@ -65,11 +66,12 @@ TABLE: dict[str, Patterns] = {
     "_cores": WORDS,
     "_random": WORDS,
     "_worker": (*WORDS, "_random"),
+    "_blas": WORDS,
     "_companion": (*WORDS, "_interrupts", "_observe"),
     "_interrupts": WORDS,
     "_learned": WORDS,
     "_nesting": WORDS,
-    "_settings": (*WORDS, "_nesting", "_transport.*"),
+    "_settings": (*WORDS, "_blas", "_nesting", "_transport.*"),
     "_transport": (*WORDS, "_transport.*"),
     "_transport.*": (*WORDS, "_transport", "_transport.*"),
     # engines: words, hands, their own folder
