@@ -107,9 +107,9 @@ def sines(item: Any) -> float:
 
 def sort(item: list[int]) -> int:
     """Computes in C with the GIL, on items that take as long to send as to sort."""
-    item = list(item)
-    item.sort(key=float)
-    return item[0]
+    ordered = list(item)
+    ordered.sort(key=float)
+    return ordered[0]
 
 
 def multiply(item: Any) -> float:
@@ -161,7 +161,8 @@ def under_a_lock(item: int) -> int:
 
 def call_c(item: int) -> int:
     """A single long computation in C that holds the GIL, small in its arguments."""
-    return (3**item).bit_length()
+    power: int = 3**item
+    return power.bit_length()
 
 
 def _bytes(size: int, number: int) -> list[bytes]:
