@@ -82,6 +82,9 @@ SIGNAL_WAIT: Final = 0.5
 # Seconds that an idle worker stays for the next call before it leaves.
 IDLE_LIFE: Final = 60.0
 
+# Zygotes in a row that die before one of their workers was up, before workers are started without one (count).
+ZYGOTE_TRIES: Final = 2
+
 # Deaths in a row of workers that were starting, before the call gives up (count).
 START_TRIES: Final = 5
 

@@ -37,7 +37,7 @@ from parmap._transport._pickling import dump, load
 from parmap._transport._reports import relay
 from parmap._transport._spares import Spares
 from parmap._transport._tasks import look_up, make_definition, needed_anyway
-from parmap._tuning import START_TRIES, TRANSIT_GRACE, WORDS_LIMIT
+from parmap._tuning import START_TRIES, TRANSIT_GRACE, WORDS_LIMIT, ZYGOTE_TRIES
 
 _calls = count(1)
 
@@ -63,7 +63,7 @@ class Processes:
         self._outcomes: list[Outcome] = []  # found while something else was done
         self._spares = Spares()
         self._barren = 0  # deaths in a row of workers that had done nothing yet
-        self._tries = max(START_TRIES, workers + 1)  # all at once may have died with their zygote
+        self._tries = max(START_TRIES, ZYGOTE_TRIES * workers + 1)  # all at once may have died with their zygote
         self._closed = False
         self._home = os.getpid()
         define = Define(self._call, task.packed, task.keep_going, task.timeout, task.seed)

@@ -24,7 +24,7 @@ from parmap._transport._links import Link, pair
 from parmap._transport._messages import Hello, Logged, Output, Setting, Warned
 from parmap._transport._reports import relay
 from parmap._transport._tasks import Stamp
-from parmap._tuning import EXIT_STATUS_WAIT
+from parmap._tuning import EXIT_STATUS_WAIT, ZYGOTE_TRIES
 
 
 class Dispatch(NamedTuple):
@@ -97,6 +97,7 @@ class Pool:
         self._launcher: Launcher | None = None
         self._forking = _observe.may_fork()  # whether workers are forked by a zygote or started directly
         self._proven = False  # whether a worker of the last launcher was up
+        self._in_vain = 0  # zygotes in a row that died before that
         self._idle: list[Worker] = []
         self._leased: set[Worker] = set()
         self._closing = False  # when the last worker has come back
@@ -219,7 +220,9 @@ class Pool:
                 return self._start_one(launcher)
             except ConnectionError:  # the zygote has died, and its workers live on with what is left of it
                 self._launcher = None
-                self._forking = self._proven  # if none of its workers was ever up, another zygote would do no better
+                proven = self._proven or any(each.ready for each in self._leased if each.launcher is launcher)
+                self._in_vain = 0 if proven else self._in_vain + 1
+                self._forking = self._in_vain < ZYGOTE_TRIES
 
     def _start_launcher(self, setting: Setting) -> Launcher:
         self._proven = False
