@@ -115,13 +115,13 @@ def open_executor(module: str, name: str, workers: int) -> Opener:
     return opened
 
 
-def open_joblib() -> Opener:
-    """Prepare joblib's `Parallel` with its default engine, loky."""
+def open_joblib(**options: Any) -> Opener:
+    """Prepare joblib's `Parallel`, kept open; its default engine is loky."""
     joblib = importlib.import_module("joblib")
 
     @contextmanager
     def opened() -> Iterator[Run]:
-        with joblib.Parallel(n_jobs=cores()) as parallel:
+        with joblib.Parallel(n_jobs=cores(), **options) as parallel:
             yield lambda func, items, _chunksize: parallel(joblib.delayed(func)(item) for item in items)
 
     return opened

@@ -46,6 +46,11 @@ def add_note(error: BaseException, note: str) -> None:
         return
 
 
+def in_words(error: BaseException) -> str:
+    """Type and text of an error."""
+    return f"{type(error).__name__}: {error}"
+
+
 def describe(error: BaseException) -> str:
     """Type and text of an error, on one line."""
     try:

@@ -26,7 +26,7 @@ from parmap._backends._serial import Serial
 from parmap._call import Call
 from parmap._companion import Companion, hire
 from parmap._cores import cpu_count
-from parmap._errors import SerializationError
+from parmap._errors import SerializationError, in_words
 from parmap._handover import Handover, Presence
 from parmap._learned import learned
 from parmap._observe import Meter, Signals, eager_switching
@@ -40,21 +40,21 @@ from parmap._tuning import OFFER_WAIT, STILL_FITS, WATCH_WINDOW
 def fly(call: Call) -> Iterator[list[Any]]:
     """Runs a call, first as the loop, then on the engine that what was seen calls for; yields results in runs."""
     serial = Serial(call.task, call.disposable)
-    seen: Seen | None = learned.recall(call.task.func)
-    loop: Driver | None = None
-    while seen is not None:
-        watch = _Watch(call, serial, seen)
-        seconds = watch.start(anew=loop is None)
-        loop = loop or Driver(call, serial, loop_sizer(call, ahead=True, seconds=seconds))
+    watch = _Watch(call, serial, learned.recall(call.task.func))
+    loop = Driver(call, serial, loop_sizer(call, ahead=True, seconds=watch.start(anew=True)))
+    while True:
         yield from _pilot(loop, watch, serial)
         last, follower = loop, watch.stop()
         while follower is not None:
             yield from drive(follower)
             last, follower = follower, watch.better(follower)
-        seen = watch.refusal(last)
-    if loop is not None:
-        yield from drive(loop)
-        watch.remember(last)
+        refusal = watch.refusal(last)
+        if refusal is None:
+            break
+        watch = _Watch(call, serial, refusal)
+        watch.start(anew=False)
+    yield from drive(loop)
+    watch.remember(last)
 
 
 def _pilot(loop: Driver, watch: "_Watch", serial: Serial) -> Iterator[list[Any]]:
@@ -241,7 +241,7 @@ class _Watch:
             try:
                 transport = sum(weigh(each, seconds_per_item(facts)) for each in sample.objects)
             except Exception as error:
-                self._error = SerializationError(f"item {sample.at} or its result", f"{type(error).__name__}: {error}")
+                self._error = SerializationError(f"item {sample.at} or its result", in_words(error))
                 return False
             self._known = self._known._replace(transport=transport)
             self._facts = facts._replace(transport=transport)

@@ -8,7 +8,7 @@ from typing import Any
 from parmap import _blas
 from parmap._nesting import level
 from parmap._transport._messages import Setting
-from parmap._transport._reports import log_levels
+from parmap._transport._reports import log_levels, set_filters
 
 # How many threads BLAS and OpenMP start. What the user has set stays; the first one decides for all of them.
 _THREAD_VARIABLES = (
@@ -82,5 +82,4 @@ def apply(setting: Setting) -> None:
     _State.cores = setting.cores
     filters: list[Any] = setting.filters
     if filters != warnings.filters:
-        warnings.resetwarnings()
-        warnings.filters[:] = filters  # type: ignore[index]
+        set_filters(filters)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from parmap._errors import add_note
 from parmap._random import Start, streams
 from parmap._records import Chunk, Done, Failure, Task
-from parmap._tuning import BLOCK_TARGET
+from parmap._tuning import BLOCK_TARGET, CHUNK_LIMIT
 
 
 class Slots(Protocol):
@@ -54,7 +54,9 @@ def run_chunk(
     started: Slots,
     go_on: Callable[[int], bool],
 ) -> Done:
-    """Runs the items of a chunk in order until they are done, one fails, or ``go_on(items done)`` is false.
+    """Runs the items of a chunk in order until they are done, one fails, or the chunk is to end.
+
+    It is to end when ``CHUNK_LIMIT`` is over, at least one item done, and when ``go_on(items done)`` is false.
 
     Before an item runs, its number within the chunk, from one, is put into ``started[0]``: what a death leaves
     behind says which item it was. Items run in blocks of about ``BLOCK_TARGET`` seconds, one item at first, and
@@ -68,7 +70,7 @@ def run_chunk(
         call = seeded(star(task.func, task.packed), start, chunk.start, values)
         computed = thread_time()
         begin = last = perf_counter()
-        while len(values) < len(chunk.items) and go_on(len(values)):
+        while len(values) < len(chunk.items) and last - begin < CHUNK_LIMIT and go_on(len(values)):
             done = len(values)
             try:
                 for started[0], item in enumerate(chunk.items[done : done + block], done + 1):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from _engines import Opener, Run, cores, open_executor, open_loop, open_mp_pool, open_pmap
+from _engines import Opener, Run, cores, open_executor, open_joblib, open_loop, open_mp_pool, open_pmap
 
 ChunkRule: TypeAlias = Callable[[Sequence[Any]], int | None]
 
@@ -56,18 +56,6 @@ class Contender:
         """Run a loop."""
         given: Any = list(items) if self.counts and not isinstance(items, Sequence) else items
         return run(func, given, self.chunks(given))
-
-
-def open_joblib(**options: Any) -> Opener:
-    """Prepare joblib's `Parallel`, kept open."""
-    joblib = importlib.import_module("joblib")
-
-    @contextmanager
-    def opened() -> Iterator[Run]:
-        with joblib.Parallel(n_jobs=cores(), **options) as parallel:
-            yield lambda func, items, _chunksize: parallel(joblib.delayed(func)(item) for item in items)
-
-    return opened
 
 
 def open_mpire() -> Opener:

@@ -11,7 +11,6 @@ from parmap import _interrupts
 from parmap._backends._base import check_home
 from parmap._errors import ItemTimeoutError, show_arguments
 from parmap._records import Broken, Chunk, Failure, Lost, Outcome, Task
-from parmap._tuning import CHUNK_LIMIT
 from parmap._worker import initialize, run_chunk
 
 
@@ -174,9 +173,7 @@ class Threads:
         return True
 
     def _run(self, chunk: Chunk, name: str, started: list[int]) -> Outcome:
-        limit = perf_counter() + CHUNK_LIMIT
-
         def go_on(done: int) -> bool:
-            return chunk.start + done < self._stop_at and (not done or perf_counter() < limit)
+            return chunk.start + done < self._stop_at
 
         return self._task.context.copy().run(run_chunk, self._task, chunk, name, started, go_on)

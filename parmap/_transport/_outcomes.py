@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, NamedTuple, TypeVar
 
-from parmap._errors import SerializationError, add_note, show_arguments
-from parmap._records import Chunk, Done, Failure, Lost, Outcome
+from parmap._errors import SerializationError, add_note, in_words, show_arguments
+from parmap._records import Broken, Chunk, Done, Failure, Lost, Outcome
 from parmap._transport._exceptions import pack_error, unpack_error
-from parmap._transport._messages import PackedFailure
+from parmap._transport._messages import PackedErrors, PackedFailure
 from parmap._transport._pickling import explain
 
 T = TypeVar("T")
@@ -68,8 +68,7 @@ def read_answer(chunk: Chunk, answer: Answer, load: Callable[[], list[Any]], wor
     except Exception as error:
         if len(chunk.items) > 1:
             return Lost(chunk, None, alone=True)
-        reason = f"{type(error).__name__}: {error}"
-        failure = SerializationError(f"the result of item {chunk.start}", reason)
+        failure = SerializationError(f"the result of item {chunk.start}", in_words(error))
         return Done(chunk, [None], [Failure(chunk.start, failure, worker)], answer.seconds, 0)
     failures = []
     for position, packed in answer.failures:
@@ -85,6 +84,15 @@ def unreadable(chunk: Chunk, packed: bool, reason: str, worker: str) -> Outcome:
         return Lost(chunk, None, alone=True)
     error = SerializationError(_arguments(chunk, packed), reason)
     return Done(chunk, [None], [Failure(chunk.start, error, worker)], 0.0, 0)
+
+
+def undefined(reason: str, error: PackedErrors | None) -> Broken:
+    """What it means that a worker could not rebuild the function or, with an error, that the initializer failed."""
+    if error is None:
+        return Broken(SerializationError("the function", reason), elsewhere=True)
+    found = unpack_error(error, "the error of the initializer")
+    add_note(found, f"parmap: most recent call last:\n{error[0].traceback}")
+    return Broken(found, elsewhere=False)
 
 
 def unsendable(chunk: Chunk, packed: bool, check: Callable[[Any], object]) -> list[Outcome]:

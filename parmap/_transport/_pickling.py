@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any
 
+from parmap._errors import in_words
 from parmap._transport._beside import collecting
 from parmap._transport._links import Payload
 from parmap._tuning import BUFFER_LIMIT, COPY_BYTE, EXPLAIN_DEPTH, PICKLE_ALONE
@@ -129,7 +130,7 @@ def explain(value: Any, name: str, error: BaseException, dump: Callable[[Any], o
                     break
         else:
             break
-    return f"{name}: {type(error).__name__}: {error}"
+    return f"{name}: {in_words(error)}"
 
 
 def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:

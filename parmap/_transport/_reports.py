@@ -72,7 +72,11 @@ class Reporter:
 
 def forget_warnings() -> None:
     """Lets a warning that was shown once be shown again, for the caller to judge."""
-    filters: Any = list(warnings.filters)
+    set_filters(list(warnings.filters))
+
+
+def set_filters(filters: list[Any]) -> None:
+    """Sets the filters of warnings."""
     warnings.resetwarnings()  # which also tells every module that what it remembers is out of date
     warnings.filters[:] = filters  # type: ignore[index]
 

@@ -227,6 +227,13 @@ def test_zygote_killed_between_calls() -> None:
     assert pmap(abs, range(-50, 0), backend="process", workers=6, chunksize=1) == list(range(50, 0, -1))
 
 
+def kill_zygotes_after_the_first_line(ledger: Ledger) -> None:
+    """When an item has begun, whatever starts workers is killed."""
+    while not ledger.lines():
+        time.sleep(0.005)
+    kill(zygotes())
+
+
 def test_zygote_killed_in_a_call(ledger: Ledger) -> None:
     """The workers go on; nothing runs twice."""
 
@@ -247,9 +254,7 @@ def test_zygote_and_worker_killed_in_a_call(ledger: Ledger) -> None:
     work, at = Killed(ledger, 5), list[float]()
 
     def both() -> None:
-        while not ledger.lines():
-            time.sleep(0.005)
-        kill(zygotes())
+        kill_zygotes_after_the_first_line(ledger)
         work.kill_it(signal.SIGKILL, at)
 
     assassin = threading.Thread(target=both)
@@ -269,12 +274,7 @@ def test_zygote_killed_while_items_hang(ledger: Ledger) -> None:
         time.sleep(600 if item == 1 else 0.9)
         return item
 
-    def murder() -> None:
-        while not ledger.lines():
-            time.sleep(0.005)
-        kill(zygotes())
-
-    assassin = threading.Thread(target=murder)
+    assassin = threading.Thread(target=kill_zygotes_after_the_first_line, args=(ledger,))
     assassin.start()
     got = pmap(work, range(4), backend="process", workers=2, chunksize=1, timeout=1.5, return_exceptions=True)
     assassin.join()

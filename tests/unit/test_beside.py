@@ -3,7 +3,6 @@
 import os
 import pickle
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,16 +15,6 @@ from parmap._transport._links import Link, Payload, pack, pair
 from parmap._transport._messages import Hello, Undefined, Work
 from parmap._transport._pickling import dump, load
 from parmap._tuning import ARENA_CELLS, ARENAS_MOST
-
-
-@pytest.fixture
-def ends() -> Iterator[tuple[Link, Link]]:
-    """Two ends of one link."""
-    ours, theirs = pair()
-    other = Link(theirs)
-    yield ours, other
-    ours.close()
-    other.close()
 
 
 def several_arenas(count: int) -> list[Lock]:

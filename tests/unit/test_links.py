@@ -2,7 +2,6 @@
 
 import os
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,16 +12,6 @@ from parmap._transport import _links, _memory
 from parmap._transport._links import Frame, Link, Payload, pack, pair
 from parmap._transport._messages import Hello, Start, Work
 from parmap._tuning import BUFFER_ALIGN, FRAME_LIMIT, SOCKET_BUFFER
-
-
-@pytest.fixture
-def ends() -> Iterator[tuple[Link, Link]]:
-    """Two ends of one link."""
-    ours, theirs = pair()
-    other = Link(theirs)
-    yield ours, other
-    ours.close()
-    other.close()
 
 
 def frames(link: Link) -> list[Frame]:

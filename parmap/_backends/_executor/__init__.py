@@ -20,11 +20,10 @@ from typing import Any
 from parmap import _settings
 from parmap._backends._executor._child import Brief, Carried, Finished, Reply, Undefined, Unreadable, carry, run
 from parmap._backends._executor._pool import Pool, missing_script
-from parmap._errors import SerializationError, WorkerCrashError, show_arguments
+from parmap._errors import WorkerCrashError, show_arguments
 from parmap._records import Broken, Chunk, Failure, Lost, Outcome, Task
 from parmap._transport._definitions import dump_by_value
-from parmap._transport._exceptions import unpack_error
-from parmap._transport._outcomes import Answer, read_answer, unreadable, unsendable
+from parmap._transport._outcomes import Answer, read_answer, undefined, unreadable, unsendable
 from parmap._transport._pickling import dump, load, split_buffers
 from parmap._transport._reports import relay
 from parmap._transport._tasks import dump_task
@@ -168,8 +167,8 @@ class Executor:
                 return [read_answer(chunk, answer, lambda: load(payload), reply.worker)]
             case Unreadable(reason):
                 return [unreadable(chunk, self._task.packed, reason, reply.worker)]
-            case Undefined() as undefined:
-                return [Lost(chunk, None, alone=False), _broken(undefined)]
+            case Undefined(reason, packed):
+                return [Lost(chunk, None, alone=False), undefined(reason, packed)]
 
     # --- deaths ---
 
@@ -202,12 +201,6 @@ imported. On this platform, put what starts the work under `if __name__ == "__ma
 
 def _is_of_broken(future: Future[Any]) -> bool:
     return isinstance(future.exception(), BrokenExecutor)
-
-
-def _broken(undefined: Undefined) -> Broken:
-    if undefined.error is not None:
-        return Broken(unpack_error(undefined.error, "the error of the initializer"), elsewhere=False)
-    return Broken(SerializationError("the function", undefined.reason), elsewhere=True)
 
 
 def _carry_items(items: Any) -> Carried:

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Sequence
 from contextvars import Context
 from multiprocessing import parent_process
-from time import perf_counter
 from typing import NamedTuple, TypeAlias
 
 from parmap import _cores, _nesting, _settings
+from parmap._errors import in_words
 from parmap._records import Chunk, Task
 from parmap._transport._exceptions import pack_error
 from parmap._transport._links import Payload
@@ -18,7 +18,6 @@ from parmap._transport._outcomes import make_answer
 from parmap._transport._output import speakers
 from parmap._transport._pickling import dump, load
 from parmap._transport._reports import Report, Reporter
-from parmap._tuning import CHUNK_LIMIT
 from parmap._worker import initialize, run_chunk
 
 
@@ -110,7 +109,7 @@ class _Worker:
             with _nesting.loading():
                 func, initializer = load(brief.definition.payload())
         except Exception as error:
-            self._undefined = Undefined(_in_words(error), None)
+            self._undefined = Undefined(in_words(error), None)
             return
         task = Task(func, brief.packed, brief.keep_going, initializer, None, brief.seed, Context())
         try:
@@ -125,13 +124,8 @@ class _Worker:
             with _nesting.loading():
                 items = load(carried.payload())
         except Exception as error:
-            return Unreadable(_in_words(error))
-        limit = perf_counter() + CHUNK_LIMIT
-
-        def go_on(done: int) -> bool:
-            return not done or perf_counter() < limit
-
-        done = run_chunk(task, Chunk(start, items), self._name, [0], go_on)
+            return Unreadable(in_words(error))
+        done = run_chunk(task, Chunk(start, items), self._name, [0], lambda _: True)
         values, failures = make_answer(done, self._name, lambda value: carry(dump(value, back=True)), lambda _: None)
         return Finished(values, failures, done.seconds, done.cpu)
 
@@ -163,7 +157,3 @@ def say_hello() -> None:
 def run(start: int, items: Carried) -> Reply:
     """Runs the items of a chunk."""
     return _workers[0].run(start, items)
-
-
-def _in_words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -15,26 +15,23 @@ from parmap._backends._base import check_home
 from parmap._backends._processes import _page
 from parmap._backends._processes._crew import Crew
 from parmap._backends._processes._pool import Dispatch, Worker, pool
-from parmap._errors import ItemTimeoutError, SerializationError, WorkerCrashError, add_note, show_arguments
+from parmap._errors import ItemTimeoutError, WorkerCrashError, show_arguments
 from parmap._records import Broken, Chunk, Failure, Lost, Outcome, Task
-from parmap._transport._exceptions import unpack_error
 from parmap._transport._links import Frame, pack
 from parmap._transport._messages import (
     Define,
     Definition,
     Finished,
     Hello,
-    Logged,
     Need,
     Output,
     Undefined,
     Unreadable,
-    Warned,
     Work,
 )
-from parmap._transport._outcomes import Answer, read_answer, unreadable, unsendable
+from parmap._transport._outcomes import Answer, read_answer, undefined, unreadable, unsendable
 from parmap._transport._pickling import dump, load
-from parmap._transport._reports import relay
+from parmap._transport._reports import Report, relay
 from parmap._transport._spares import Spares
 from parmap._transport._tasks import look_up, make_definition, needed_anyway
 from parmap._tuning import START_TRIES, TRANSIT_GRACE, WORDS_LIMIT, ZYGOTE_TRIES
@@ -154,7 +151,7 @@ class Processes:
         message = frame.message
         if isinstance(message, Finished) and message.call == self._call:
             self._outcomes.append(self._done(worker, frame, message))
-        elif isinstance(message, Output | Logged | Warned):
+        elif isinstance(message, Report):
             relay(message)
             if isinstance(message, Output) and message.stream == "stderr":
                 worker.words = (worker.words + message.text)[-WORDS_LIMIT:]
@@ -168,7 +165,7 @@ class Processes:
             self._outcomes += [Lost(dispatch.chunk, None, alone=False) for dispatch in worker.held]
             worker.held.clear()
             worker.definition = None
-            self._outcomes.append(self._undefined(message))
+            self._outcomes.append(undefined(message.reason, message.error))
 
     def _done(self, worker: Worker, frame: Frame, message: Finished) -> Outcome:
         dispatch = worker.held.popleft()
@@ -184,13 +181,6 @@ class Processes:
     def _unreadable(self, worker: Worker, message: Unreadable) -> Outcome:
         chunk = worker.held.popleft().chunk
         return unreadable(chunk, self._task.packed, message.reason, str(worker))
-
-    def _undefined(self, message: Undefined) -> Broken:
-        if message.error is not None:
-            error = unpack_error(message.error, "the error of the initializer")
-            add_note(error, f"parmap: most recent call last:\n{message.error[0].traceback}")
-            return Broken(error, elsewhere=False)
-        return Broken(SerializationError("the function", message.reason), elsewhere=True)
 
     def _answer_need(self, worker: Worker, name: str) -> None:
         payload = look_up(name)

@@ -16,12 +16,13 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from functools import reduce
-from time import monotonic_ns, perf_counter
+from time import monotonic_ns
 from typing import Any, NoReturn
 
 from parmap import _cores, _nesting, _settings
 from parmap._backends._processes import _page
 from parmap._backends._processes._page import Overheard, Page
+from parmap._errors import in_words
 from parmap._records import Chunk, Done, Task
 from parmap._transport import _lifeline
 from parmap._transport._exceptions import pack_error
@@ -42,7 +43,7 @@ from parmap._transport._outcomes import make_answer
 from parmap._transport._output import speakers
 from parmap._transport._pickling import dump, load
 from parmap._transport._reports import Reporter, forget_warnings
-from parmap._tuning import CHUNK_LIMIT, IDLE_LIFE
+from parmap._tuning import IDLE_LIFE
 from parmap._worker import initialize, run_chunk
 
 
@@ -170,7 +171,7 @@ class _Child:
                 with _nesting.loading():
                     func, initializer = load(frame.payload, self._find)
             except Exception as error:
-                self._send(Undefined(define.call, _in_words(error), None))
+                self._send(Undefined(define.call, in_words(error), None))
                 return
             finally:
                 self._overheard.release()
@@ -214,16 +215,15 @@ class _Child:
             with _nesting.loading():
                 items = load(frame.payload, self._find)
         except Exception as error:
-            self._send(Unreadable(work.call, work.number, _in_words(error)))
+            self._send(Unreadable(work.call, work.number, in_words(error)))
             self._enter(_page.IDLE)
             return
         self._enter(_page.RUNNING)
-        limit = perf_counter() + CHUNK_LIMIT
         task = self._task
 
         def go_on(done: int) -> bool:
             slots[_page.SINCE] = monotonic_ns()
-            return _page.allowed(slots, work.start + done) and (not done or perf_counter() < limit)
+            return _page.allowed(slots, work.start + done)
 
         done = run_chunk(task, Chunk(work.start, items), self._name, slots, go_on)
         self._enter(_page.ANSWERING)
@@ -254,7 +254,3 @@ class _Child:
             self._send(Finished(work.call, work.number, failures, done.seconds, done.cpu), parcel)
         finally:
             parcel.close()
-
-
-def _in_words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -21,8 +21,8 @@ from parmap._backends._processes._launcher import Launcher, ZygoteLauncher
 from parmap._backends._processes._page import Page
 from parmap._records import Chunk
 from parmap._transport._links import Link, pair
-from parmap._transport._messages import Hello, Logged, Output, Setting, Warned
-from parmap._transport._reports import relay
+from parmap._transport._messages import Hello, Setting
+from parmap._transport._reports import Report, relay
 from parmap._transport._tasks import Stamp
 from parmap._tuning import EXIT_STATUS_WAIT, ZYGOTE_TRIES
 
@@ -73,7 +73,7 @@ class Worker:
         """Whether an idle worker is still there, going by its link. What it has said meanwhile is heard."""
         frames = self.link.receive(socket.MSG_DONTWAIT)
         for frame in frames or ():
-            if isinstance(frame.message, Output | Logged | Warned):
+            if isinstance(frame.message, Report):
                 relay(frame.message)
             elif isinstance(frame.message, Hello):
                 self.process = frame.message.pid
