@@ -31,6 +31,7 @@ WITHOUT_POSIX = {
 }
 # What these tests look at is not there without a fork, or without memory files; what they promise is kept.
 WITHOUT_FORK = {
+    "test_zygote_killed_in_a_call": "there is no zygote",
     "test_zygote_and_worker_killed_in_a_call": "there is no zygote",
     "test_zygote_killed_while_items_hang": "there is no zygote",
     "test_a_call_does_not_suffer_from_the_zygote_of_another": "there is no zygote",
