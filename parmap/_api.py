@@ -3,16 +3,17 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, overload
 
+from parmap._call import Call
 from parmap._cores import cpu_count
+from parmap._nesting import allowed
 from parmap._observe import environment
 from parmap._options import check_callable, check_chunks, check_iterables, check_merge, default, resolve
+from parmap._pilot import fly
 from parmap._records import Options, Task
+from parmap._run import run
 from parmap._source import Source
-
-if TYPE_CHECKING:
-    from parmap._call import Call
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -315,11 +316,6 @@ class _Started(NamedTuple):
 
 
 def _start(func: Callable[..., Any], iterables: tuple[Iterable[Any], ...], options: Options, lazy: bool) -> _Started:
-    # Not before the first call: half of what importing parmap would cost.
-    from parmap._call import Call
-    from parmap._nesting import allowed
-    from parmap._run import run
-
     source = Source(iterables, options.strict)
     task = Task(
         func,
@@ -334,18 +330,16 @@ def _start(func: Callable[..., Any], iterables: tuple[Iterable[Any], ...], optio
     call = Call(task, source, options, lazy)
     if options.backend != "auto" or options.timeout is not None:
         return _Started(call, run(call))
-    from parmap._pilot import fly
-
     return _Started(call, fly(call))
 
 
 def _collect(started: _Started) -> list[Any]:
     results: list[Any] = []
-    for run in started.runs:
+    for found in started.runs:
         if results:
-            results += run
+            results += found
         else:
-            results = run
+            results = found
     if (failure := started.call.failure) is not None:
         raise failure
     return results
@@ -353,9 +347,9 @@ def _collect(started: _Started) -> list[Any]:
 
 def _flatten(started: _Started) -> Iterator[Any]:
     """The results one by one. A result is let go as it is yielded, so only its consumer keeps it."""
-    for run in started.runs:
-        run.reverse()
-        while run:
-            yield run.pop()
+    for results in started.runs:
+        results.reverse()
+        while results:
+            yield results.pop()
     if (failure := started.call.failure) is not None:
         raise failure

@@ -66,6 +66,13 @@ class Handover:
             self.taken = True
             return True
 
+    def revise(self, change: Callable[[], None]) -> bool:
+        """Makes a change that the watch finds when it asks whether to act; true: it acts already, nothing is changed."""
+        with self._lock:
+            if not self._acting:
+                change()
+            return self._acting
+
     def end(self) -> bool:
         """Has the watch stop; whether it acts, so that there is something to wait for."""
         self._stop()

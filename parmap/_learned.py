@@ -11,19 +11,27 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
 
 from parmap._records import Facts, Seen
-from parmap._tuning import LEARNED_FUNCTIONS, STILL_FITS
+from parmap._tuning import LEARNED_FUNCTIONS, REFUSAL_CALLS, STILL_FITS
 
 
 class Learned:
-    """What was seen of the functions that were used last."""
+    """What was seen of the functions that were used last.
+
+    Attributes:
+        missed: Seconds that calls have lost because no worker processes waited for them, since there were some.
+    """
 
     def __init__(self) -> None:
+        self.missed = 0.0
         self._lock = threading.Lock()
         self._seen: OrderedDict[object, Seen] = OrderedDict()
 
     def recall(self, func: Callable[..., Any]) -> Seen:
         """What was seen of ``func`` the last time; nothing: its items took 0.0 seconds."""
-        return self._seen.get(_key(func), _NOTHING)
+        seen = self._seen.get(_key(func), _NOTHING)
+        if seen.facts is not None and seen.facts.refused and seen.calls >= REFUSAL_CALLS:
+            return seen._replace(facts=None)  # it may have been a bad moment
+        return seen
 
     def remember(self, func: Callable[..., Any], seconds: float, facts: Facts | None = None) -> None:
         """Notes what an item of ``func`` takes; 0.0, that nothing was seen, is not noted.
@@ -39,7 +47,7 @@ class Learned:
         with self._lock:
             before = self._seen.get(key, _NOTHING)
             kept = before.facts if before.seconds / STILL_FITS < seconds < before.seconds * STILL_FITS else None
-            self._seen[key] = Seen(seconds, kept if facts is None else facts)
+            self._seen[key] = Seen(seconds, facts) if facts is not None else Seen(seconds, kept, before.calls + 1)
             self._seen.move_to_end(key)
             if len(self._seen) > LEARNED_FUNCTIONS:
                 self._seen.popitem(last=False)

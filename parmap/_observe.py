@@ -7,6 +7,8 @@ A meter watches one thread from another one, without any help from it:
   waits by itself;
 - a short sleep that ends late tells that the GIL could not be had ("knocking"); what the measuring thread itself
   waited for a core, on a busy machine, is taken off;
+- where the knocks are in time, the measuring thread keeps the GIL for a moment: code that only gives it up for
+  moments, as NumPy does on small arrays, cannot go on then, which its CPU clock tells;
 - the CPU clock of the process tells whether the item keeps several cores busy by itself.
 
 Where a signal does not exist, the meter answers as for computing work that holds the GIL.
@@ -21,7 +23,17 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from parmap._tuning import BUSY_SHARE, KNOCK_PAUSE, MOST_WINDOWS, SURE_AFTER, SWITCH_INTERVAL, WATCH_WINDOW
+from parmap._tuning import (
+    BUSY_SHARE,
+    GOES_ON_ABOVE,
+    HOLD_SECONDS,
+    HOLDS,
+    KNOCK_PAUSE,
+    MOST_WINDOWS,
+    SURE_AFTER,
+    SWITCH_INTERVAL,
+    WATCH_WINDOW,
+)
 
 
 class Signals(NamedTuple):
@@ -30,6 +42,37 @@ class Signals(NamedTuple):
     waiting: float
     gil_held: float
     process_cpu: float
+
+
+class Pace:
+    """How fast the loop goes, from how many items had been started after each window.
+
+    Attributes:
+        busy: Seconds that the caller's thread spent in items.
+        done: Items that ended meanwhile.
+        recent: Seconds that an item took in the last window; 0.0: none ended in it.
+        current: Seconds that the item which is being run has taken, if none ended in the last window.
+    """
+
+    def __init__(self, started: int) -> None:
+        self.busy = self.recent = self.current = 0.0
+        self.done = 0
+        self._started = max(1, started)
+
+    def note(self, started: int, seconds: float) -> None:
+        """Adds a window: how many items have been started by now, and the seconds that the thread was inside items."""
+        ended = max(0, started - self._started)
+        self._started += ended
+        if self.current and ended > 1:
+            # A long item ended among others, as a first one does that sets things up. How much of the window was theirs
+            # is not known, so they begin anew.
+            self.busy = self.recent = self.current = 0.0
+            self.done = 0
+            return
+        self.busy += seconds
+        self.done += ended
+        self.recent = seconds / ended if ended else 0.0
+        self.current = 0.0 if ended else self.current + seconds
 
 
 class _Reading(NamedTuple):
@@ -52,11 +95,13 @@ class Meter:
         self._own_schedstat = -1  # of the measuring thread, once it is needed
         self._own_queued = 0.0  # that it had waited for a core, as last seen; it is not old
         self._knocking = self._late = 0.0  # seconds of the window
+        self._progress: list[float] = []  # share of each moment with the GIL kept that the thread computed
         self._begin = self._read()
 
     def begin(self) -> None:
         """Starts a window."""
         self._knocking = self._late = 0.0
+        self._progress.clear()
         self._begin = self._read()
 
     def knock(self, stop: threading.Lock) -> bool:
@@ -65,8 +110,11 @@ class Meter:
         if stop.acquire(timeout=KNOCK_PAUSE):
             return True
         seconds = time.perf_counter() - begin
+        late = max(0.0, seconds - KNOCK_PAUSE)
         self._knocking += seconds
-        self._late += max(0.0, seconds - KNOCK_PAUSE)
+        self._late += late
+        if late < KNOCK_PAUSE and len(self._progress) < HOLDS and self._clock is not None:
+            self._progress.append(_progress(self._clock))
         return False
 
     def end(self) -> Signals | None:
@@ -84,6 +132,9 @@ class Meter:
         self._own_queued += own_queued
         waiting = 1 - ((now.cpu - begin.cpu) + queued) / wall
         gil_held = (self._late - own_queued) / max(self._knocking - own_queued, 1e-9)
+        progress = sum(self._progress) / len(self._progress) if self._progress else 1.0
+        if progress < GOES_ON_ABOVE and queued <= BUSY_SHARE * wall:
+            gil_held = max(gil_held, 1 - progress)
         return Signals(min(1.0, max(0.0, waiting)), min(1.0, max(0.0, gil_held)), process)
 
     def close(self) -> None:
@@ -99,11 +150,23 @@ class Meter:
         return _queued(self._own_schedstat)
 
     def _read(self) -> _Reading:
-        cpu = 0.0
-        if self._clock is not None:
-            with contextlib.suppress(OSError):  # the thread has ended
-                cpu = time.clock_gettime(self._clock)
+        cpu = 0.0 if self._clock is None else _cpu(self._clock)
         return _Reading(time.perf_counter(), cpu, _queued(self._schedstat), time.process_time())
+
+
+def _cpu(clock: int) -> float:
+    """Seconds that a thread has computed."""
+    with contextlib.suppress(OSError):  # the thread has ended
+        return time.clock_gettime(clock)
+    return 0.0
+
+
+def _progress(clock: int) -> float:
+    """Keeps the GIL for a moment; the share of it that another thread, whose clock it is, computed nevertheless."""
+    before, begin = _cpu(clock), time.perf_counter()
+    while (seconds := time.perf_counter() - begin) < HOLD_SECONDS:
+        pass
+    return (_cpu(clock) - before) / seconds
 
 
 def _open_schedstat(native: int) -> int:
@@ -138,7 +201,7 @@ class _Switching:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._before = 0.0
+        self._before = self._ours = 0.0  # as the interpreter tells them, which rounds
 
     def __enter__(self) -> None:
         with self._lock:
@@ -146,11 +209,12 @@ class _Switching:
             if self._users == 1:
                 self._before = sys.getswitchinterval()
                 sys.setswitchinterval(min(self._before, SWITCH_INTERVAL))
+                self._ours = sys.getswitchinterval()
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._users -= 1
-            if not self._users and sys.getswitchinterval() == min(self._before, SWITCH_INTERVAL):
+            if not self._users and sys.getswitchinterval() == self._ours:
                 sys.setswitchinterval(self._before)
 
 

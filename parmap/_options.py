@@ -4,9 +4,8 @@ An explicit argument wins, then ``options(...)``, then the environment, then the
 in as a mapping.
 """
 
-import difflib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -37,10 +36,17 @@ def default(value: T) -> T:
 def _backend(name: str, value: Any) -> str:
     if isinstance(value, str) and value in BACKENDS:
         return value
-    near = difflib.get_close_matches(str(value), BACKENDS, n=1) if isinstance(value, str) else []
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     kind = ValueError if isinstance(value, str) else TypeError
-    raise kind(f"{name}={value!r} is not a backend: use one of {', '.join(map(repr, BACKENDS))}{hint}")
+    allowed = ", ".join(map(repr, BACKENDS))
+    raise kind(f"{name}={value!r} is not a backend: use one of {allowed}{_hint(str(value), BACKENDS)}")
+
+
+def _hint(word: str, words: Iterable[str]) -> str:
+    """What was probably meant by a word that is none of the words."""
+    import difflib  # costs 1 ms, and only an error needs it
+
+    near = difflib.get_close_matches(word, words, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _count(name: str, value: Any, *, least: int = 1, optional: bool = True) -> Any:
@@ -139,9 +145,7 @@ def options(**defaults: Any) -> Iterator[None]:
 
 def _check(name: str, value: Any) -> Any:
     if name not in _CHECKS:
-        near = difflib.get_close_matches(name, _CHECKS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise TypeError(f"options() has no option {name!r}: use one of {', '.join(_CHECKS)}{hint}")
+        raise TypeError(f"options() has no option {name!r}: use one of {', '.join(_CHECKS)}{_hint(name, _CHECKS)}")
     return _CHECKS[name][0](name, value)
 
 

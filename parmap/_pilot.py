@@ -20,21 +20,22 @@ that turns out to be slower than the loop is left for another one, or for the lo
 import contextlib
 from collections.abc import Iterator
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parmap._backends._serial import Serial
 from parmap._call import Call
-from parmap._companion import Companion, hire
 from parmap._cores import cpu_count
-from parmap._errors import SerializationError, in_words
+from parmap._errors import SerializationError
 from parmap._handover import Handover, Presence
 from parmap._learned import learned
-from parmap._observe import Meter, Signals, eager_switching
-from parmap._records import Facts, Plan, Sample, Seen
-from parmap._run import Driver, Judge, drive, engine, log_plan, loop_sizer, processes_are_warm, warn_fallback
-from parmap._strategy import plan_seen, seconds_per_item
-from parmap._transport._pickling import weigh
-from parmap._tuning import OFFER_WAIT, STILL_FITS, WATCH_WINDOW
+from parmap._observe import Meter, Pace, eager_switching
+from parmap._prospect import Prospect
+from parmap._records import Plan, Sample, Seen
+from parmap._run import Driver, Judge, drive, engine, log_plan, loop_sizer, warn_fallback
+from parmap._tuning import OFFER_WAIT, WATCH_WINDOW
+
+if TYPE_CHECKING:
+    from parmap._companion import Companion
 
 
 def fly(call: Call) -> Iterator[list[Any]]:
@@ -61,40 +62,35 @@ def _pilot(loop: Driver, watch: "_Watch", serial: Serial) -> Iterator[list[Any]]
     """The loop in the caller's thread, until an engine is up or nothing is left for it."""
     call = loop.call
     try:
-        while not (call.over or watch.ready):
+        while not (call.over or watch.wanted):
             yield from call.hand_out()
             if call.failed:
                 break
             watch.take_offer()
-            if watch.ready:
+            if watch.wanted:
                 break
             loop.fill()
             if not serial.flying:
                 break  # the consumer is as far behind as it may be, or the items are all with the engine
             watch.caller_enters()
             loop.settle()
-            watch.caller_leaves()
+            watch.caller_leaves(*loop.latest)
     except BaseException:
         watch.abort()
         raise
 
 
 class _Watch:
-    """The second thread: looks, decides, opens the engine, feeds it until the caller comes.
-
-    Attributes:
-        ready: Whether the engine's workers are up, so that the caller should come.
-    """
+    """The second thread: looks, decides, opens the engine, feeds it until the caller comes."""
 
     def __init__(self, call: Call, serial: Serial, seen: Seen) -> None:
-        self.ready = False
         self._call = call
         self._serial = serial
-        self._seen = seen
-        self._facts: Facts | None = None  # what an engine was chosen for in this call
-        self._known = self._seen.facts or _NOTHING_KNOWN  # of it, what an item costs on its way, and what did not pay
-        self._offer: Plan | None = None  # what the watch would do, for the caller to do if it comes soon
+        self._prospect = Prospect(call, seen)
         self._driver: Driver | None = None
+        self._ready = False  # whether the engine's workers are up
+        self._guessed = False  # whether the plan was a guess when the caller went on to run items
+        self._refuted: Plan | None = None  # instead of what the watch does already, since the guess was wrong
         self._error: BaseException | None = None  # why there is no engine; with one: why its results are lost
         self._handover = Handover()
         self._presence = Presence()
@@ -102,38 +98,39 @@ class _Watch:
 
     # --- in the caller's thread ---
 
+    @property
+    def wanted(self) -> bool:
+        """Whether the caller should come, because the engine is up or is of no use."""
+        return self._refuted is not None or (self._ready and not self._prospect.guess)
+
     def start(self, anew: bool) -> float:
         """Begins to watch the calling thread, unless what was seen before is enough; returns seconds an item then.
 
         Args:
             anew: Whether the call begins; else an engine has not paid, and there is no need for haste.
         """
-        cores = cpu_count()  # reads files the first time, which nobody else should do beside a computing thread
-        if anew and self._seen.facts is not None and self._call.left != 1:
-            facts = self._seen.facts
-            facts = facts._replace(
-                busy=self._seen.seconds * (facts.done + 1),
-                current=0.0,
-                left=self._call.left,
-                cores=cores,
-                warm=processes_are_warm(),
-            )
-            plan = plan_seen(self._call.options, facts)
-            if plan is not None:
-                self._offer = plan._replace(reason=f"as in an earlier call, {plan.reason}")
-                return self._seen.seconds
+        cpu_count()  # reads files the first time, which nobody should do beside a computing thread
+        if anew and (seconds := self._prospect.recall()):
+            return seconds
         with contextlib.suppress(RuntimeError):  # no thread, as in an exit handler since Python 3.12: it stays a loop
+            from parmap._companion import hire  # `import parmap` does without
+
             self._companion = hire(self._run)
         return 0.0
 
     def caller_enters(self) -> None:
         """Says that the caller goes on to run items."""
+        self._guessed = self._prospect.guess
         self._presence.enter()
 
-    def caller_leaves(self) -> None:
-        """Says that the caller has come back from its items; a lazy call may stay away for long."""
-        if self._call.lazy:
+    def caller_leaves(self, items: int, seconds: float) -> None:
+        """Says that the caller has come back from its items, and how long they took together."""
+        if self._call.lazy:  # it may stay away for long
             self._presence.leave()
+        if self._guessed and (confirmed := self._prospect.is_confirmed(items, seconds)) is not None:
+            if not confirmed and self._handover.revise(self._prospect.drop):
+                self._refuted = Plan("serial", 1, "one item took long, and the next ones do not")
+            self._prospect.guess = False
 
     def take_offer(self) -> None:
         """Opens the engine that the watch has found right, if that pays, and feeds it while it starts.
@@ -141,18 +138,20 @@ class _Watch:
         The caller does so itself because the two threads would fight for the GIL: while one computes, whatever
         releases the GIL in the other, each file that an import reads, costs it a switch interval.
         """
+        prospect = self._prospect
         if not self._handover.taken:
             if (
-                self._offer is None
+                prospect.plan is None
+                or prospect.guess
                 or self._error is not None
                 or not self._handover.take(lambda: self._pays(self._serial.sample))
             ):
                 return
-            self._open(self._offer)
+            self._open(prospect.plan)
         if self._driver is not None:
             self._driver.fill()
             self._driver.settle(0)
-            self.ready = self._driver.backend.ready or self._driver.broken is not None
+            self._ready = self._driver.backend.ready or self._driver.broken is not None
 
     def stop(self) -> Driver | None:
         """Ends the watch and takes its engine over, if there is one."""
@@ -164,6 +163,7 @@ class _Watch:
             self._warn(self._error)
         if self._driver is not None:
             self._driver.backend.spare = 0
+            self._driver.better = self._refuted
         return self._driver
 
     def abort(self) -> None:
@@ -178,7 +178,7 @@ class _Watch:
             self._warn(driver.broken.error)
         if driver.better is None or driver.judge is None:
             return None
-        self._known = self._known._replace(refused=self._known.refused | {driver.judge.plan.backend})
+        self._prospect.refuse(driver.judge.plan.backend, driver.judge.gil_bound)
         if driver.better.backend == "serial":
             log_plan(driver.better)
             return None
@@ -192,14 +192,13 @@ class _Watch:
         """What is to be known when the loop goes on, watched again, because an engine did not pay; ``None``: it did."""
         if driver.judge is None or driver.better is None or driver.better.backend != "serial":
             return None
-        return Seen(driver.judge.seconds, self._known)
+        return self._prospect.after(driver.judge.seconds)
 
     def remember(self, driver: Driver) -> None:
         """Notes what was seen for the next call; ``driver``: who ran the last items."""
-        facts = self._facts or (self._seen.facts if self._known.refused else None)
-        if facts is not None:
-            facts = facts._replace(transport=self._known.transport, refused=self._known.refused)
-        learned.remember(self._call.task.func, driver.mean, facts)
+        if driver.judge is not None and driver.judge.gil_bound:
+            self._prospect.refuse("thread", gil_bound=True)
+        self._prospect.remember(driver.mean, alone=self._driver is None)
 
     def _warn(self, error: BaseException) -> None:
         warn_fallback(f"this call goes on as a plain loop, because {error}")
@@ -221,48 +220,44 @@ class _Watch:
 
     def _open(self, plan: Plan) -> None:
         log_plan(plan)
+        if plan.backend == "process":
+            learned.missed = 0.0
         try:
             driver = engine(self._call, plan)
         except Exception as error:
             self._driver, self._error = None, error
             return
-        driver.judge = Judge(self._call.options, plan, self._facts or self._known)
-        driver.sizer.expect(seconds_per_item(self._facts) if self._facts is not None else 0.0)
+        driver.judge = Judge(self._call.options, plan, self._prospect.facts)
+        driver.sizer.expect(self._prospect.seconds)
         if not self._handover.ended:
             driver.backend.spare = 1
         self._driver = driver
 
     def _pays(self, sample: Sample | None) -> bool:
-        """Whether the offer stands when what the items and results cost on their way is counted, as measured here."""
-        plan, facts = self._offer, self._facts
+        """Whether the plan stands when what the items and results cost on their way is counted, as measured here."""
         if self._error is not None:
             return False
-        if plan is not None and plan.backend == "process" and facts is not None and sample is not None:
-            try:
-                transport = sum(weigh(each, seconds_per_item(facts)) for each in sample.objects)
-            except Exception as error:
-                self._error = SerializationError(f"item {sample.at} or its result", in_words(error))
-                return False
-            self._known = self._known._replace(transport=transport)
-            self._facts = facts._replace(transport=transport)
-            plan = self._offer = plan_seen(self._call.options, self._facts)
-        return plan is not None
+        try:
+            return self._prospect.weigh(sample)
+        except SerializationError as error:
+            self._error = error
+            return False
 
     # --- in the watch's thread ---
 
     def _run(self, meter: Meter) -> None:
         try:
-            while (plan := self._look(meter)) is not None:
+            while self._look(meter):
                 self._give_back()
-                self._offer = plan
                 if self._handover.stop.acquire(timeout=OFFER_WAIT):
                     return  # the caller has come, and does what is to be done
-                if self._handover.act(lambda: self._pays(self._call.peek())):
-                    with eager_switching():
-                        self._open(plan)
+                with eager_switching():
+                    if self._handover.act(lambda: self._pays(self._call.peek())):
+                        assert self._prospect.plan is not None, "it pays"
+                        self._open(self._prospect.plan)
                         if self._driver is not None:
                             self._feed(self._driver)
-                    return
+                        return
                 if self._error is not None:
                     return  # there is no use in another plan
         except BaseException as error:
@@ -274,9 +269,9 @@ class _Watch:
         """Takes the items that the caller has not started away from it, to be given to anyone."""
         self._call.take_back(self._serial.give_back)
 
-    def _look(self, meter: Meter) -> Plan | None:
-        """Watches until there is a plan, or until the caller has no more use of one."""
-        seen, current = 0, 0.0
+    def _look(self, meter: Meter) -> bool:
+        """Watches until there is a plan; false: the caller has no more use of one."""
+        pace = Pace(self._started())
         while True:
             self._presence.wait()
             busy = self._presence.seconds()
@@ -285,47 +280,26 @@ class _Watch:
                 end = perf_counter() + WATCH_WINDOW
                 while perf_counter() < end:
                     if meter.knock(self._handover.stop):
-                        return None
+                        return False
                 signals = meter.end()
             passed = perf_counter() - begin
             meter.begin()
-            if self._presence.seconds() - busy < passed / 2:
+            inside = self._presence.seconds() - busy
+            pace.note(self._started(), inside)
+            if inside < passed / 2:
                 continue  # the consumer took most of it
-            started = self._call.done + self._serial.started
-            current = current + passed if started == seen else 0.0
-            seen = started
-            facts = self._sum_up(current, signals)
-            plan = plan_seen(self._call.options, facts)
-            if plan is not None:
-                self._facts = facts
-                return plan
+            if self._prospect.look(pace, self._serial.unstarted, signals):
+                return True
 
-    def _sum_up(self, current: float, signals: Signals) -> Facts:
-        left = self._call.left
-        facts = Facts(
-            busy=self._presence.seconds(),
-            done=max(0, self._call.done + self._serial.started - 1),
-            left=None if left is None else left + self._serial.unstarted,
-            current=current,
-            waiting=signals.waiting,
-            gil_held=signals.gil_held,
-            process_cpu=signals.process_cpu,
-            cores=cpu_count(),
-            warm=processes_are_warm(),
-            transport=self._known.transport,
-        )
-        seconds = seconds_per_item(facts)
-        fits = self._seen.seconds / STILL_FITS < seconds < self._seen.seconds * STILL_FITS
-        return facts._replace(refused=self._known.refused) if fits else facts
+    def _started(self) -> int:
+        """Items of the call that the caller has started."""
+        return self._call.done + self._serial.started
 
     def _feed(self, driver: Driver) -> None:
         """Drives the engine; as soon as it is up, takes the items that the caller has not started for it."""
         while self._handover.stop.locked() and driver.broken is None:
-            if driver.backend.ready and not self.ready:
-                self.ready = True
+            if driver.backend.ready and not self._ready:
+                self._ready = True
                 self._give_back()
             driver.fill(pull=False)
             driver.settle()
-
-
-_NOTHING_KNOWN = Facts(0.0, 0, None, 0.0, 0.0, 0.0, 0.0, 1, warm=False)

@@ -114,6 +114,7 @@ class Facts(NamedTuple):
     done: int  # items finished
     left: int | None  # items that nobody has started; None: not known
     current: float  # seconds that the item being run has taken so far
+    recent: float  # seconds that an item took in the last window; 0.0: none ended in it
     waiting: float  # share of the last window that the caller's thread was blocked, 0 to 1
     gil_held: float  # share of the last window that the GIL could not be had, 0 to 1
     process_cpu: float  # CPU seconds of the process by second of wall time in the last window
@@ -121,6 +122,7 @@ class Facts(NamedTuple):
     warm: bool  # worker processes are there already
     transport: float = 0.0  # seconds that an item and its result need to be pickled and copied; inf: they cannot be
     refused: frozenset[str] = frozenset()  # backends that were tried and did not pay
+    missed: float = 0.0  # seconds that calls have lost, so far, because no worker processes waited for them
 
 
 class Trial(NamedTuple):
@@ -146,3 +148,4 @@ class Seen(NamedTuple):
 
     seconds: float  # that an item took
     facts: Facts | None = None  # what was seen of its loop; None: nothing that an engine was chosen for
+    calls: int = 0  # that have relied on these facts

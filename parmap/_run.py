@@ -21,7 +21,7 @@ from parmap._errors import (
 from parmap._learned import learned
 from parmap._observe import is_busy, is_exiting, is_posix, why_no_processes
 from parmap._records import ALL, Broken, Done, Facts, Lost, Options, Plan, Trial
-from parmap._strategy import plan_better, plan_given
+from parmap._strategy import is_gil_bound, plan_better, plan_given
 from parmap._tuning import (
     CLOSE_GRACE,
     ERROR_GRACE,
@@ -42,11 +42,13 @@ class Judge:
     Attributes:
         plan: What is judged.
         seconds: What an item took in the last stretch.
+        gil_bound: Whether threads have shown that what they wait for is the GIL.
     """
 
     def __init__(self, options: Options, plan: Plan, facts: Facts | None) -> None:
         self.plan = plan
         self.seconds = 0.0
+        self.gil_bound = False
         self._options = options
         self._facts = facts
         self._first = plan.backend == "process"
@@ -67,8 +69,11 @@ class Judge:
         first, self._first = self._first, False
         self.seconds = trial.work / trial.items
         self._sum = Trial(0.0, 0, 0.0, 0.0, None)
-        facts = None if first else self._facts
-        return plan_better(self._options, self.plan, facts, trial._replace(busy=is_busy()))
+        facts, trial = None if first else self._facts, trial._replace(busy=is_busy())
+        self.gil_bound = (
+            self.plan.backend == "thread" and facts is not None and not trial.busy and is_gil_bound(facts, trial)
+        )
+        return plan_better(self._options, self.plan, facts, trial)
 
 
 class Driver:
@@ -78,6 +83,7 @@ class Driver:
         judge: Who says whether the engine is the right one; ``None``: it was asked for.
         broken: Why the engine cannot go on.
         better: What should go on instead of it.
+        latest: How many items the last chunk had, and the seconds that they took together.
     """
 
     def __init__(self, call: Call, backend: Backend, sizer: Sizer) -> None:
@@ -87,6 +93,7 @@ class Driver:
         self.judge: Judge | None = None
         self.broken: Broken | None = None
         self.better: Plan | None = None
+        self.latest = 0, 0.0
         self._items = 0
         self._seconds = 0.0  # that they took, together
 
@@ -132,6 +139,7 @@ class Driver:
     def _hear(self, outcome: Done) -> None:
         count = len(outcome.values)
         self.sizer.observe(count, outcome.seconds, outcome.size)
+        self.latest = count, outcome.seconds
         self._items += count
         self._seconds += outcome.seconds
         if self.judge is not None:

@@ -4,15 +4,20 @@ from parmap._records import Facts, Options, Plan, Trial
 from parmap._tuning import (
     ALREADY_PARALLEL_ABOVE,
     GIL_BOUND_BELOW,
+    GIL_FULL_ABOVE,
     GIL_HELD_ABOVE,
+    GUESS_ITEMS,
+    GUESS_SECONDS,
     MAX_THREADS,
     MAX_WAITING_PROCESSES,
     SLOWER_BELOW,
     START_COLD,
     START_THREADS,
     START_WARM,
+    START_WORKER,
     STILL_FITS,
     TRANSPORT_ITEM,
+    UNEVEN_WAITS,
     WAITING_BELOW,
     WORTH_FACTOR,
 )
@@ -43,9 +48,11 @@ def plan_seen(options: Options, facts: Facts) -> Plan | None:
         start, backend, why = START_THREADS, "thread", "the items compute and leave the GIL free"
         parallel = left / workers
     else:
-        start, backend = (START_WARM if facts.warm else START_COLD), "process"
+        start, backend = _start_of_processes(facts), "process"
         why = "the items compute and hold the GIL" if options.seed is None else _SEEDED
         parallel = _seconds_in_processes(facts, workers)
+        if is_guess(facts) and facts.current < GUESS_SECONDS and _items_left(facts) > GUESS_ITEMS * workers:
+            return None  # it will be over soon, against the time of so many like it, or it is the only one
     if backend in facts.refused or left - parallel <= start * WORTH_FACTOR:
         return None
     return Plan(backend, workers, f"{why}; about {left:.2g} s of work were left")
@@ -64,6 +71,8 @@ def plan_better(options: Options, plan: Plan, facts: Facts | None, trial: Trial)
         return _workers_for_idlers(options, plan, trial)
     if facts is None:
         return None
+    if plan.backend == "thread" and not trial.busy and (other := _processes_for_waiting(options, facts, trial)):
+        return other
     # The loop would have taken what it took before, but no longer than the items took here, and at least what they
     # computed.
     computed = trial.cpu / trial.items
@@ -74,7 +83,9 @@ def plan_better(options: Options, plan: Plan, facts: Facts | None, trial: Trial)
         loop = max(min(seen, trial.work / trial.items), computed)
     speedup = trial.items * loop / trial.wall
     if plan.backend == "thread" and speedup < GIL_BOUND_BELOW:
-        computing = facts._replace(busy=loop, done=0, current=0.0, left=trial.left, waiting=0.0, gil_held=1.0)
+        computing = facts._replace(
+            busy=loop, done=0, current=0.0, recent=0.0, left=trial.left, waiting=0.0, gil_held=1.0
+        )
         other = plan_seen(options, computing._replace(process_cpu=1.0, refused=facts.refused | {"thread"}))
         if other is not None:
             return other
@@ -94,26 +105,73 @@ def _workers_for_idlers(options: Options, plan: Plan, trial: Trial) -> Plan | No
     return Plan("process" if bound else "thread", workers, f"the items wait {1 - share:.0%} of their time")
 
 
+def _processes_for_waiting(options: Options, facts: Facts, trial: Trial) -> Plan | None:
+    """Processes for items that wait, but compute so much meanwhile that their threads wait for the GIL."""
+    if not is_gil_bound(facts, trial) or "process" in facts.refused:
+        return None
+    seconds, computed = seconds_per_item(facts), trial.cpu / trial.items
+    left = trial.left if trial.left is not None else 2 * trial.items
+    workers = options.workers or max(2, min(MAX_WAITING_PROCESSES, left, round(facts.cores * seconds / computed)))
+    processes = max(computed / min(facts.cores, workers), seconds / workers) + TRANSPORT_ITEM + facts.transport
+    # Nobody works while they start.
+    start = _start_of_processes(facts) + workers * START_WORKER
+    if left * (trial.wall / trial.items - processes) <= start * WORTH_FACTOR:
+        return None
+    return Plan("process", workers, "the items wait, and compute so much meanwhile that the GIL is never free")
+
+
+def is_gil_bound(facts: Facts, trial: Trial) -> bool:
+    """Whether threads for items that wait have shown that they wait for the GIL, where processes would have cores."""
+    return facts.waiting > WAITING_BELOW and facts.cores > 1 and trial.cpu > GIL_FULL_ABOVE * trial.wall
+
+
 _SEEDED = "seeded items take turns in a process"
 
 
 def _workers_for_waiting(options: Options, facts: Facts) -> Plan | None:
     start, backend, most = START_THREADS, "thread", MAX_THREADS
-    if options.seed is not None:
-        start, backend, most = START_WARM if facts.warm else START_COLD, "process", MAX_WAITING_PROCESSES
+    gil_bound = "thread" in facts.refused and facts.gil_held > GIL_HELD_ABOVE
+    if options.seed is not None or gil_bound:
+        start, backend, most = _start_of_processes(facts), "process", MAX_WAITING_PROCESSES
     if backend in facts.refused or seconds_left(facts) * facts.waiting <= start * WORTH_FACTOR:
         return None
-    # While one item waits, the others may compute: 1 / (share of computing) items keep one core busy.
+    # While one item waits, the others may compute: 1 / (share of computing) items keep one core busy on average.
     computing = max(1 - facts.waiting, 1 / most)
-    workers = options.workers or max(2, min(most, round(facts.cores / computing)))
+    workers = options.workers or max(2, min(most, round(UNEVEN_WAITS * facts.cores / computing)))
     if facts.left is not None:
         workers = min(workers, max(facts.left, 1))
     return Plan(backend, workers, f"the items wait {facts.waiting:.0%} of their time")
 
 
+def seconds_missed(options: Options, facts: Facts) -> float:
+    """What the loop takes longer than processes would, if they were there already."""
+    plan = plan_seen(options, facts._replace(warm=True))
+    if plan is None or plan.backend != "process" or facts.warm:
+        return 0.0
+    return max(0.0, seconds_left(facts) - _seconds_in_processes(facts, plan.workers) - START_WARM)
+
+
+def _start_of_processes(facts: Facts) -> float:
+    """What starting them costs, less what was lost without them: to rent until the price is paid, and then to buy.
+
+    Whoever does so never pays more than twice what the best choice would have cost (ski rental; Karlin, Manasse,
+    Rudolph and Sleator 1988).
+    """
+    return START_WARM if facts.warm else max(START_WARM, START_COLD - facts.missed)
+
+
 def seconds_per_item(facts: Facts) -> float:
-    """A forecast of what an item takes in the loop: one that has not ended yet is taken to be in its middle."""
-    return max(facts.busy / (facts.done + 1), 2 * facts.current)
+    """A forecast of what an item takes in the loop. Costs that rise count at once, costs that fall by and by."""
+    return max(facts.busy / (facts.done + 1), facts.recent, _seconds_of_current(facts))
+
+
+def is_guess(facts: Facts) -> bool:
+    """Whether all that speaks for a forecast is one item that has not ended, such as a first one that sets things up."""
+    return _seconds_of_current(facts) >= seconds_per_item(facts)
+
+
+def _seconds_of_current(facts: Facts) -> float:
+    return 2 * facts.current  # it is taken to be in its middle
 
 
 def seconds_left(facts: Facts) -> float:

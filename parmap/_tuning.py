@@ -21,6 +21,15 @@ BUSY_SHARE: Final = 0.03
 # The pause between two knocks on the GIL inside a window. Long against a wake-up (50 us), short against the window.
 KNOCK_PAUSE: Final = 0.001
 
+# Seconds for which the measuring thread keeps the GIL to see whether the items go on without it, and how often it does
+# so in a window: 2 % of the window's time, for items that do not.
+HOLD_SECONDS: Final = 50e-6
+HOLDS: Final = 8
+
+# The share of these moments in which items go on that leave the GIL free. Measured: NumPy on 5000 elements 0.03-0.08,
+# where threads take longer than the loop; on 20 000 elements 0.4, where they are as fast as processes.
+GOES_ON_ABOVE: Final = 0.25
+
 # Seconds that the thread which watches stays for the next call of the thread that it watched. Starting one costs 40 us
 # and, call after call, leaves threads behind that each wait a switch interval before they see that they are late.
 COMPANION_LINGER: Final = 0.05
@@ -29,9 +38,19 @@ COMPANION_LINGER: Final = 0.05
 # Two switch intervals: the caller needs one to get the GIL back.
 OFFER_WAIT: Final = 0.010
 
+# A first item that takes long may set things up for all. If as many items a worker are left, the end of it is waited
+# for, at most for so many seconds, before others are sent to processes: 5 % of the time of so many items like it.
+GUESS_ITEMS: Final = 20
+GUESS_SECONDS: Final = 1.0
+
+# How much the caller runs before a plan that rests on one long item is believed: so many items, or seconds. Fewer of
+# them show what measuring costs rather than what they take.
+CHECK_ITEMS: Final = 256
+CHECK_SECONDS: Final = 0.001
+
 # The switch interval (seconds) while the watch opens an engine beside a caller that is inside a long item. Each time
 # the watch gives the GIL up it waits for it that long: 0.5 s of imports at the default of 5 ms.
-SWITCH_INTERVAL: Final = 0.0005
+SWITCH_INTERVAL: Final = 0.0001
 
 # Share of the window below which the caller's thread counts as waiting rather than computing.
 WAITING_BELOW: Final = 0.5
@@ -40,11 +59,16 @@ WAITING_BELOW: Final = 0.5
 # 0.1-0.3 in the measurements of docs/design.md).
 GIL_HELD_ABOVE: Final = 0.4
 
+# CPU seconds of threads by wall time above which the GIL is what they wait for. All of it cannot be had: each time that
+# it changes hands costs a wake-up.
+GIL_FULL_ABOVE: Final = 0.75
+
 # CPU of the whole process by wall time above which the items already keep more than one core busy.
 ALREADY_PARALLEL_ABOVE: Final = 1.3
 
-# The work that must be left before an engine is started, as a multiple of what starting it costs.
-WORTH_FACTOR: Final = 2.0
+# The time that an engine must save before it is started, as a multiple of what starting it costs. The loop goes on
+# while it starts, so the gain is sure from 1.0 on; the rest is for forecasts that are wrong.
+WORTH_FACTOR: Final = 1.25
 
 # Seconds that an item and its result cost on their way to a process and back, at the least, on the caller's side.
 TRANSPORT_ITEM: Final = 1e-7
@@ -55,11 +79,18 @@ START_THREADS: Final = 0.001
 START_WARM: Final = 0.002
 START_COLD: Final = 0.050
 
+# The same for each further worker (seconds), where more of them start than there are cores.
+START_WORKER: Final = 0.005
+
 # --- workers ---
 
 # The most threads used for waiting work when the caller does not say (count). The gain beyond is small, the memory
 # for stacks and the pressure on the other side (a server, a disk) are not.
 MAX_THREADS: Final = 64
+
+# Threads for waiting work, as a multiple of those that would keep the cores busy if the items waited in turns: they do
+# not, and the first window, in which connections and caches are new, shows more computing than there will be.
+UNEVEN_WAITS: Final = 2
 
 # The most worker processes for waiting work that threads may not do (count). Each takes a few MB of its own.
 MAX_WAITING_PROCESSES: Final = 16
@@ -148,6 +179,9 @@ PICKLE_ALONE: Final = 5e-5
 TRIAL_SECONDS: Final = 0.1
 TRIAL_ITEMS: Final = 4
 TRIAL_WORKERS: Final = 8
+
+# Calls of a function for which an engine that did not pay is not tried again (count). Trying costs 0.1 to 0.2 s.
+REFUSAL_CALLS: Final = 8
 
 # Functions of which something is remembered for their next call (count). An entry takes about 500 bytes.
 LEARNED_FUNCTIONS: Final = 256

@@ -44,7 +44,9 @@ def plans() -> Iterator[Plans]:
 
 
 # What was seen of a function whose items wait for 4 ms.
-WAITED = Facts(busy=0.04, done=9, left=300, current=0.0, waiting=1.0, gil_held=0.0, process_cpu=0.0, cores=2, warm=True)
+WAITED = Facts(
+    busy=0.04, done=9, left=300, current=0.0, recent=0.0, waiting=1.0, gil_held=0.0, process_cpu=0.0, cores=2, warm=True
+)
 
 
 def compute(item: int) -> int:

@@ -13,20 +13,35 @@ HEAVY = frozenset(
     "typing_extensions".split()
 )
 
-# What `import parmap` may load of itself: the front and what it stands on. The loop, engines and transport come with
-# the first call that needs them.
+# What `import parmap` may load of itself: the front and all that the plain loop needs, so that the first call of a
+# program costs no more than the next one. Threads, processes and transport come with the first call that needs them.
 EAGER = (
     "parmap",
     "parmap._api",
+    "parmap._backends",
+    "parmap._backends._base",
+    "parmap._backends._serial",
+    "parmap._call",
+    "parmap._chunks",
     "parmap._cores",
     "parmap._errors",
+    "parmap._handover",
+    "parmap._learned",
+    "parmap._merge",
+    "parmap._nesting",
     "parmap._observe",
     "parmap._options",
+    "parmap._pilot",
+    "parmap._prospect",
+    "parmap._random",
     "parmap._records",
+    "parmap._run",
     "parmap._settings",
     "parmap._source",
+    "parmap._strategy",
     "parmap._tuning",
     "parmap._typing",
+    "parmap._worker",
 )
 
 # Prints what an import brought, as JSON; the lists are taken before anything else is loaded.
@@ -65,7 +80,7 @@ def late_modules(modules: object) -> list[str]:
 
 
 def test_import_is_light(script: RunScript) -> None:
-    """None of the heavy modules is loaded, and of parmap's own only the front."""
+    """None of the heavy modules is loaded, and of parmap's own only what the plain loop needs."""
     found = look(script, "parmap")
     assert heavy_modules(found["modules"]) == []
     assert late_modules(found["modules"]) == []

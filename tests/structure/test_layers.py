@@ -45,7 +45,7 @@ ENGINES: Patterns = (
     "_backends._processes",
     "_backends._executor",
 )
-LOOP: Patterns = ("_call", "_handover", "_run", "_pilot")
+LOOP: Patterns = ("_call", "_handover", "_run", "_prospect", "_pilot")
 
 TABLE: dict[str, Patterns] = {
     # words: the standard library and each other
@@ -86,6 +86,7 @@ TABLE: dict[str, Patterns] = {
     "_call": (*WORDS, *POLICY),
     "_handover": WORDS,
     "_run": (*WORDS, *POLICY, *HANDS, *ENGINES, *LOOP),
+    "_prospect": (*WORDS, *POLICY, *HANDS, "_call", "_run"),
     "_pilot": (*WORDS, *POLICY, *HANDS, *ENGINES, *LOOP),
     # the front
     "shared": (*WORDS, *HANDS),

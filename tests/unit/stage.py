@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from parmap import _pilot
+from parmap import _pilot, _prospect
 from parmap._call import Call
 from parmap._chunks import Sizer
 from parmap._pilot import fly
@@ -15,6 +15,7 @@ from parmap._records import Facts, Options, Outcome, Plan
 from parmap._run import Driver
 from tests.unit.fakes import PATIENCE, Answer, Engine, await_event, succeed
 
+CHECK_ITEMS = 3
 PLAN = Plan("thread", 2, "because the script says so")
 
 
@@ -45,17 +46,21 @@ class Stage:
 
     Attributes:
         planned: Set when what is seen calls for an engine.
+        guess: Whether only one item that has not ended speaks for that.
         engine: The engine that then opens.
         before_opening: Called in the thread that opens it, before it does.
     """
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.planned = Event()
+        self.guess = False
         self.engine = Parked()
         self.before_opening: Callable[[], None] = lambda: None
         self._patch = patch
         patch.setattr(_pilot, "WATCH_WINDOW", 0.002)
-        patch.setattr(_pilot, "plan_seen", self._plan)
+        patch.setattr(_prospect, "plan_seen", self._plan)
+        patch.setattr(_prospect, "is_guess", lambda facts: self.guess)
+        patch.setattr(_prospect, "CHECK_ITEMS", CHECK_ITEMS)
         patch.setattr(_pilot, "engine", self._open)
         self.offer_stands(PATIENCE)
 

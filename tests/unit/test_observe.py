@@ -3,6 +3,8 @@
 import os
 import socket
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parmap import _observe
-from parmap._observe import Meter, Signals, eager_switching, is_posix, may_fork, why_no_processes
+from parmap._observe import (
+    Meter,
+    Signals,
+    eager_switching,
+    is_posix,
+    may_fork,
+    thread_clock,
+    why_no_processes,
+)
 from parmap._tuning import KNOCK_PAUSE
 
 CLOCK = 77  # stands for the thread's
@@ -28,6 +38,7 @@ class Clocks:
     process: float = 800.0
     queued: float = 20.0
     own_queued: float = 30.0
+    free: float = 1.0  # share of the time without the GIL that the thread goes on
     ended: bool = False  # the thread, and its clock with it
 
     def pass_time(self, wall: float, cpu: float = 0.0, process: float = 0.0, queued: float = 0.0) -> None:
@@ -75,6 +86,7 @@ def turn(patch: pytest.MonkeyPatch, clocks: Clocks, clock: int | None = CLOCK) -
     fake.clock_gettime = clocks.of_thread
     patch.setattr(_observe, "time", fake)
     patch.setattr(_observe, "thread_clock", lambda: clock)
+    patch.setattr(_observe, "_progress", lambda _: clocks.free)
     patch.setattr(_observe, "_open_schedstat", lambda native: -1)
 
 
@@ -140,6 +152,44 @@ def test_what_items_look_like(
     assert not meter.knock(stop)
     clocks.pass_time(0.020 - KNOCK_PAUSE - late, cpu, process, queued)
     assert near(ended(meter), *expected)
+
+
+@pytest.mark.parametrize(
+    ("free", "late", "queued", "expected"),
+    [
+        (0.0, 0.0002, 0.0, 1.0),  # it gives the GIL up for moments, and cannot go on without it
+        (0.1, 0.0, 0.0, 0.9),
+        (0.4, 0.0, 0.0, 0.0),  # it can, for the most part
+        (0.0, 0.0, 0.010, 0.0),  # or had no core to go on with
+    ],
+)
+def test_what_goes_on_without_the_gil(
+    *, meter: Meter, clocks: Clocks, free: float, late: float, queued: float, expected: float
+) -> None:
+    """The GIL can be had in time, but is it free?"""
+    clocks.free = free
+    stop: Any = Stop(clocks, late)
+    assert not meter.knock(stop)
+    clocks.pass_time(0.030, 0.030 - queued, 0.020, queued)
+    assert ended(meter).gil_held == pytest.approx(expected, abs=0.2)
+
+
+def test_progress_is_that_of_the_other_thread() -> None:
+    """A thread that waits makes none, whatever this one does."""
+    clocks, done = list[int | None](), threading.Event()
+
+    def wait() -> None:
+        clocks.append(thread_clock())
+        done.wait()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    while not clocks:
+        time.sleep(0.001)
+    assert clocks[0] is not None
+    assert _observe._progress(clocks[0]) < 0.5
+    done.set()
+    waiting.join()
 
 
 def test_a_busy_machine_is_not_taken_for_a_held_gil(meter: Meter, clocks: Clocks) -> None:

@@ -1,6 +1,7 @@
 """The loop in the caller's thread and its hand-over to an engine: each bad moment is forced."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Any
@@ -12,7 +13,7 @@ from parmap._pilot import fly
 from parmap._records import Chunk, Outcome
 from parmap._run import Driver
 from tests.unit.fakes import await_event, done, make_call
-from tests.unit.stage import Recorder, Stage, collect, expected
+from tests.unit.stage import CHECK_ITEMS, Recorder, Stage, collect, expected
 
 MOMENT = 0.2  # seconds that a test allows for something that must not happen
 
@@ -70,6 +71,55 @@ def test_the_watch_acts_while_the_caller_is_inside_an_item(stage: Stage, lazy: b
     assert stage.engine.opened_in not in (0, threading.get_ident())
     assert sorted([*func.items, *stage.engine.started]) == list(range(30))
     assert stage.engine.log == ["close"]
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_a_guess_is_checked_before_the_offer_is_taken(stage: Stage, right: bool) -> None:
+    """The caller runs some more items itself; when they do not speak for the plan, nothing is opened."""
+    func = Recorder(at=0)
+    call = make_call(range(30), func=func)
+    stage.planned.set()
+    stage.guess = True
+    give_back = _pilot._Watch._give_back
+
+    def noting(watch: _pilot._Watch) -> None:
+        give_back(watch)
+        threading.Timer(MOMENT / 10, come_out).start()
+
+    def come_out() -> None:
+        if not right:
+            stage.planned.clear()
+        func.release.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_pilot._Watch, "_give_back", noting)
+        assert collect(call) == expected(30)
+    assert sorted([*func.items, *stage.engine.started]) == list(range(30))
+    assert len(func.items) > CHECK_ITEMS
+    assert bool(stage.engine.started) == right
+
+
+def test_a_guess_that_was_wrong_while_the_watch_acts(stage: Stage) -> None:
+    """What the engine has begun it ends; the loop does the rest."""
+    func = Recorder(at=0)
+    call = make_call(range(1000), func=func)
+    stage.planned.set()
+    stage.guess = True
+    stage.offer_stands(0.0)
+
+    def answer(chunk: Chunk) -> list[Outcome]:
+        stage.planned.clear()
+        func.release.set()
+        while len(func.items) <= CHECK_ITEMS:
+            time.sleep(0.001)
+        return [done(chunk)]
+
+    stage.engine.answer = answer
+    assert collect(call) == expected(1000)
+    assert stage.engine.started
+    assert func.items[-1] == 999
+    assert sorted([*func.items, *stage.engine.started]) == list(range(1000))
+    assert stage.engine.log[-1] == "close"
 
 
 def test_the_item_ends_while_the_rest_is_given_back(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """From what was asked for and what was seen to a plan: the table, and what holds for all of it."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -23,7 +24,16 @@ from tests.unit.fakes import OPTIONS
 
 # Pure Python over many items of 10 ms on four cores.
 COMPUTING = Facts(
-    busy=0.1, done=10, left=1000, current=0.0, waiting=0.0, gil_held=0.9, process_cpu=1.0, cores=4, warm=False
+    busy=0.1,
+    done=10,
+    left=1000,
+    current=0.0,
+    recent=0.0,
+    waiting=0.0,
+    gil_held=0.9,
+    process_cpu=1.0,
+    cores=4,
+    warm=False,
 )
 FACTS = st.builds(
     Facts,
@@ -31,6 +41,7 @@ FACTS = st.builds(
     done=st.integers(0, 10_000),
     left=st.none() | st.integers(0, 10_000),
     current=st.floats(0, 100),
+    recent=st.floats(0, 100),
     waiting=st.floats(0, 1),
     gil_held=st.floats(0, 1),
     process_cpu=st.floats(0, 64),
@@ -38,6 +49,7 @@ FACTS = st.builds(
     warm=st.booleans(),
     transport=st.floats(0, 10) | st.just(math.inf),
     refused=st.frozensets(st.sampled_from(["thread", "process"])),
+    missed=st.floats(0, 1),
 )
 WORKERS = st.none() | st.integers(1, 100)
 WAITING = st.floats(WAITING_BELOW, 1, exclude_min=True)
@@ -78,19 +90,24 @@ def test_workers_that_were_given(backend: str, workers: int, cores: int) -> None
     [
         ({}, ("process", 4)),
         ({"gil_held": 0.1}, ("thread", 4)),
-        ({"waiting": 0.9}, ("thread", 40)),
+        ({"waiting": 0.8}, ("thread", 40)),
         ({"waiting": 1.0}, ("thread", MAX_THREADS)),
         ({"waiting": 0.9, "left": 3}, ("thread", 3)),
-        ({"waiting": 0.9, "cores": 1}, ("thread", 10)),
+        ({"waiting": 0.9, "cores": 1}, ("thread", 20)),
         ({"process_cpu": 3.5}, None),  # the items keep the cores busy already
         ({"process_cpu": 3.5, "gil_held": 0.1}, None),
         ({"cores": 1}, None),
         ({"left": 0}, None),
         ({"left": 0, "waiting": 1.0}, None),
         ({"left": 5}, None),  # 50 ms of work do not repay a cold start
+        ({"left": 5, "missed": 0.03}, ("process", 4)),  # but with what was lost without it, they do
+        ({"left": 15, "recent": 0.1}, ("process", 4)),  # costs rise
+        ({"left": 200, "busy": 0.02, "done": 0, "current": 0.02}, None),  # the first item may be the only long one
+        ({"left": 200, "busy": 2.0, "done": 0, "current": 2.0}, ("process", 4)),  # but is not waited for for ever
+        ({"left": 200, "busy": 0.05, "done": 0, "current": 0.05, "gil_held": 0.1}, ("thread", 4)),
         ({"left": 5, "warm": True}, ("process", 4)),
         ({"left": 5, "gil_held": 0.1}, ("thread", 4)),
-        ({"left": None, "busy": 0.05}, None),  # twice as much is expected as was seen: 100 ms
+        ({"left": None, "busy": 0.04}, None),  # twice as much is expected as was seen: 80 ms
         ({"left": None, "busy": 10.0}, ("process", 4)),
         ({"left": 5, "busy": 0.02, "done": 0, "current": 2.0}, ("process", 4)),  # the first item is long
         ({"transport": 0.001}, ("process", 4)),
@@ -100,7 +117,9 @@ def test_workers_that_were_given(backend: str, workers: int, cores: int) -> None
         ({"transport": math.inf, "waiting": 1.0}, ("thread", MAX_THREADS)),
         ({"refused": frozenset({"process"})}, None),
         ({"refused": frozenset({"thread"}), "gil_held": 0.1}, ("process", 4)),
-        ({"refused": frozenset({"thread"}), "waiting": 1.0}, None),
+        ({"refused": frozenset({"thread"}), "waiting": 1.0, "gil_held": 0.1}, None),
+        ({"refused": frozenset({"thread"}), "waiting": 0.8, "gil_held": 1.0}, ("process", MAX_WAITING_PROCESSES)),
+        ({"refused": frozenset({"thread", "process"}), "waiting": 0.8, "gil_held": 1.0}, None),
     ],
     ids=str,
 )
@@ -149,7 +168,7 @@ def test_one_worker_is_the_loop(facts: Facts, left: int | None) -> None:
     """So is nothing to do."""
     assert plan_seen(OPTIONS._replace(workers=1), facts) is None
     assert plan_seen(OPTIONS, facts._replace(left=0)) is None
-    assert plan_seen(OPTIONS, facts._replace(busy=0.0, current=0.0, left=left)) is None
+    assert plan_seen(OPTIONS, facts._replace(busy=0.0, current=0.0, recent=0.0, left=left)) is None
 
 
 @given(FACTS, WORKERS, st.integers(1, 64))
@@ -276,6 +295,25 @@ def test_a_change_says_why() -> None:
     better = plan_better(OPTIONS, PROCESSES, COMPUTING, Trial(wall=1.0, items=50, work=0.5, cpu=0.5, left=None))
     assert better is not None
     assert "process was 0.5 times as fast as the loop" in better.reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "trial", "expected"),
+    [
+        ({}, Trial(wall=1.0, items=500, work=20.0, cpu=0.9, left=1000), ("process", 16)),
+        ({}, Trial(wall=1.0, items=500, work=20.0, cpu=0.6, left=1000), None),  # the GIL is free at times
+        ({}, Trial(wall=1.0, items=500, work=20.0, cpu=0.9, left=50), None),  # too late to change
+        ({}, Trial(wall=1.0, items=500, work=20.0, cpu=0.9, left=1000, busy=True), None),
+        ({"refused": frozenset({"process"})}, Trial(wall=1.0, items=500, work=20.0, cpu=0.9, left=1000), None),
+        ({"waiting": 0.98}, Trial(wall=1.0, items=4000, work=40.0, cpu=0.9, left=9000), None),  # too few processes
+    ],
+    ids=str,
+)
+def test_threads_that_wait_for_the_gil(changes: dict[str, Any], trial: Trial, expected: tuple[str, int] | None) -> None:
+    """An item waits 8 ms and computes 2: no threads bring more than 500 items a second, four cores do."""
+    facts = COMPUTING._replace(waiting=0.8, warm=True)._replace(**changes)
+    plan = plan_better(OPTIONS, Plan("thread", 40, "they wait"), facts, trial)
+    assert (None if plan is None else plan[:2]) == expected
 
 
 TRIALS = st.builds(

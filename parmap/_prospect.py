@@ -1,0 +1,156 @@
+"""What is known of a call's items, and what to do about it: from facts, of this call and of earlier ones, to a plan."""
+
+from parmap._call import Call
+from parmap._cores import cpu_count
+from parmap._errors import SerializationError, in_words
+from parmap._learned import learned
+from parmap._observe import Pace, Signals
+from parmap._records import Facts, Plan, Sample, Seen
+from parmap._run import processes_are_warm
+from parmap._strategy import is_guess, plan_seen, seconds_missed, seconds_per_item
+from parmap._tuning import CHECK_ITEMS, CHECK_SECONDS, STILL_FITS
+
+
+class Prospect:
+    """What the loop of a call is to make way for.
+
+    The watch's thread calls `look`, either thread the others; those that change the plan exclude each other, by the
+    handover's lock.
+
+    Attributes:
+        plan: What to do instead of the loop; ``None``: nothing, as far as is known.
+        guess: Whether the plan rests on one item that has not ended, so that the caller is to run some more first.
+    """
+
+    def __init__(self, call: Call, seen: Seen) -> None:
+        self.plan: Plan | None = None
+        self.guess = False
+        self._call = call
+        self._seen = seen
+        self._facts: Facts | None = None  # what there is a plan for, if it was seen in this call
+        self._known = seen.facts or _NOTHING_KNOWN  # of it, what an item costs on its way, and what did not pay
+        self._gil_bound = False  # whether threads have shown that what they wait for is the GIL
+        self._missed = 0.0  # seconds that the loop takes longer than processes would, if they were there already
+
+    @property
+    def facts(self) -> Facts:
+        """What an engine is to be compared with."""
+        return self._facts or self._known
+
+    @property
+    def seconds(self) -> float:
+        """What an item takes, as seen in this call; 0.0: not known."""
+        return 0.0 if self._facts is None else seconds_per_item(self._facts)
+
+    def recall(self) -> float:
+        """Makes a plan of what was seen in an earlier call, if that is enough; returns seconds an item then, or 0.0."""
+        facts = self._seen.facts
+        if facts is None or self._call.left == 1:
+            return 0.0
+        facts = facts._replace(
+            busy=self._seen.seconds * (facts.done + 1),
+            current=0.0,
+            recent=0.0,
+            left=self._call.left,
+            cores=cpu_count(),
+            warm=processes_are_warm(),
+            missed=learned.missed,
+        )
+        plan = plan_seen(self._call.options, facts)
+        if plan is None:
+            return 0.0
+        self.plan = plan._replace(reason=f"as in an earlier call, {plan.reason}")
+        return self._seen.seconds
+
+    def look(self, pace: Pace, unstarted: int, signals: Signals) -> bool:
+        """Makes a plan of what a window has shown; false: what was seen does not call for one.
+
+        Args:
+            pace: How fast the loop goes.
+            unstarted: Items that the loop has taken and not started.
+            signals: What the window showed.
+        """
+        left = self._call.left
+        facts = Facts(
+            busy=pace.busy,
+            done=pace.done,
+            left=None if left is None else left + unstarted,
+            current=pace.current,
+            recent=pace.recent,
+            waiting=signals.waiting,
+            gil_held=signals.gil_held,
+            process_cpu=signals.process_cpu,
+            cores=cpu_count(),
+            warm=processes_are_warm(),
+            transport=self._known.transport,
+            missed=learned.missed,
+        )
+        if self._seen.seconds / STILL_FITS < seconds_per_item(facts) < self._seen.seconds * STILL_FITS:
+            facts = facts._replace(refused=self._known.refused)
+        guess, plan = is_guess(facts), plan_seen(self._call.options, facts)
+        if plan is None:
+            if not guess:
+                self._missed = max(self._missed, seconds_missed(self._call.options, facts))
+            return False
+        self._facts, self.guess, self.plan = facts, guess, plan
+        return True
+
+    def weigh(self, sample: Sample | None) -> bool:
+        """Counts what the sample costs on its way to a process and back; whether the plan stands then.
+
+        Raises:
+            SerializationError: It cannot travel.
+        """
+        plan, facts = self.plan, self._facts
+        if plan is not None and plan.backend == "process" and facts is not None and sample is not None:
+            from parmap._transport._pickling import weigh  # pulls in what only processes need
+
+            try:
+                transport = sum(weigh(each, seconds_per_item(facts)) for each in sample.objects)
+            except Exception as error:
+                raise SerializationError(f"item {sample.at} or its result", in_words(error)) from None
+            self._known = self._known._replace(transport=transport)
+            self._facts = facts._replace(transport=transport)
+            self.plan = plan_seen(self._call.options, self._facts)
+        return self.plan is not None
+
+    def is_confirmed(self, items: int, seconds: float) -> bool | None:
+        """Whether items that the loop has run since speak for the plan too; ``None``: there were too few of them."""
+        if self._facts is None or not (items >= CHECK_ITEMS or seconds > CHECK_SECONDS):
+            return None
+        facts = self._facts._replace(busy=seconds / items, done=0, recent=0.0, current=0.0, warm=True)
+        return plan_seen(self._call.options, facts) is not None
+
+    def drop(self) -> None:
+        """Has no plan any more."""
+        self.plan = None
+
+    def refuse(self, backend: str, gil_bound: bool) -> None:
+        """Notes that an engine did not pay; ``gil_bound``: because what its threads wait for is the GIL."""
+        self._known = self._known._replace(refused=self._known.refused | {backend})
+        self._gil_bound = self._gil_bound or gil_bound
+
+    def after(self, seconds: float) -> Seen:
+        """What is known when the loop goes on after an engine whose items took ``seconds``."""
+        return Seen(seconds, self._known)
+
+    def remember(self, seconds: float, alone: bool) -> None:
+        """Notes what was seen for the next call.
+
+        Args:
+            seconds: What an item took.
+            alone: Whether the loop did all of the work.
+        """
+        if alone:
+            learned.missed += self._missed
+        before = learned.recall(self._call.task.func).facts
+        facts = self._facts
+        if facts is None and self._known.refused != (before.refused if before is not None else frozenset()):
+            facts = self._seen.facts
+        if facts is not None:
+            facts = facts._replace(transport=self._known.transport, refused=self._known.refused)
+            facts = facts._replace(gil_held=1.0) if self._gil_bound else facts
+        learned.remember(self._call.task.func, seconds, facts)
+
+
+_NOTHING_KNOWN = Facts(0.0, 0, None, 0.0, 0.0, 0.0, 0.0, 0.0, 1, warm=False)
