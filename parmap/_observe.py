@@ -19,15 +19,17 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from parmap._tuning import (
     BUSY_SHARE,
     GOES_ON_ABOVE,
     HOLD_SECONDS,
     HOLDS,
+    IMPORT_SECONDS,
     KNOCK_PAUSE,
     MOST_WINDOWS,
     SURE_AFTER,
@@ -224,6 +226,20 @@ _switching = _Switching()
 def eager_switching() -> AbstractContextManager[None]:
     """While it is open, a thread that waits for the GIL gets it soon."""
     return _switching
+
+
+def import_seconds(func: Callable[..., Any]) -> float:
+    """How long a fresh worker takes, roughly, to import what the module of a function has imported.
+
+    Of each package that something in the module comes from, as many modules count as this process has loaded; of the
+    standard library none, since most of it is small, or there already.
+    """
+    owner = getattr(func, "__module__", None)
+    module = sys.modules.get(owner) if isinstance(owner, str) else None
+    values = list(vars(module).values()) if module is not None else []
+    names = [getattr(value, "__name__" if isinstance(value, ModuleType) else "__module__", None) for value in values]
+    roots = {name.partition(".")[0] for name in names if isinstance(name, str)} - sys.stdlib_module_names - {"parmap"}
+    return IMPORT_SECONDS * sum(name.partition(".")[0] in roots for name in list(sys.modules))
 
 
 def is_busy() -> bool:

@@ -198,7 +198,7 @@ class _Watch:
         """Notes what was seen for the next call; ``driver``: who ran the last items."""
         if driver.judge is not None and driver.judge.gil_bound:
             self._prospect.refuse("thread", gil_bound=True)
-        self._prospect.remember(driver.mean, alone=self._driver is None)
+        self._prospect.remember(driver.mean, "serial" if driver.judge is None else driver.judge.plan.backend)
 
     def _warn(self, error: BaseException) -> None:
         warn_fallback(f"this call goes on as a plain loop, because {error}")

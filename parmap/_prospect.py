@@ -4,7 +4,7 @@ from parmap._call import Call
 from parmap._cores import cpu_count
 from parmap._errors import SerializationError, in_words
 from parmap._learned import learned
-from parmap._observe import Pace, Signals
+from parmap._observe import Pace, Signals, import_seconds
 from parmap._records import Facts, Plan, Sample, Seen
 from parmap._run import processes_are_warm
 from parmap._strategy import is_guess, plan_seen, seconds_missed, seconds_per_item
@@ -29,6 +29,7 @@ class Prospect:
         self._seen = seen
         self._facts: Facts | None = None  # what there is a plan for, if it was seen in this call
         self._known = seen.facts or _NOTHING_KNOWN  # of it, what an item costs on its way, and what did not pay
+        self._import_seconds: float | None = None  # once it has been looked at
         self._gil_bound = False  # whether threads have shown that what they wait for is the GIL
         self._missed = 0.0  # seconds that the loop takes longer than processes would, if they were there already
 
@@ -54,6 +55,7 @@ class Prospect:
             left=self._call.left,
             cores=cpu_count(),
             warm=processes_are_warm(),
+            imports=self._imports(),
             missed=learned.missed,
         )
         plan = plan_seen(self._call.options, facts)
@@ -83,6 +85,7 @@ class Prospect:
             cores=cpu_count(),
             warm=processes_are_warm(),
             transport=self._known.transport,
+            imports=self._imports(),
             missed=learned.missed,
         )
         if self._seen.seconds / STILL_FITS < seconds_per_item(facts) < self._seen.seconds * STILL_FITS:
@@ -94,6 +97,11 @@ class Prospect:
             return False
         self._facts, self.guess, self.plan = facts, guess, plan
         return True
+
+    def _imports(self) -> float:
+        if self._import_seconds is None:
+            self._import_seconds = import_seconds(self._call.task.func)
+        return self._import_seconds
 
     def weigh(self, sample: Sample | None) -> bool:
         """Counts what the sample costs on its way to a process and back; whether the plan stands then.
@@ -134,15 +142,17 @@ class Prospect:
         """What is known when the loop goes on after an engine whose items took ``seconds``."""
         return Seen(seconds, self._known)
 
-    def remember(self, seconds: float, alone: bool) -> None:
+    def remember(self, seconds: float, backend: str) -> None:
         """Notes what was seen for the next call.
 
         Args:
-            seconds: What an item took.
-            alone: Whether the loop did all of the work.
+            seconds: What an item took in the engine that ran the last ones.
+            backend: Which engine that was.
         """
-        if alone:
+        if backend == "serial":
             learned.missed += self._missed
+        if backend == "thread":  # where items wait for the GIL too
+            seconds = min(seconds, self.seconds or self._seen.seconds or seconds)
         before = learned.recall(self._call.task.func).facts
         facts = self._facts
         if facts is None and self._known.refused != (before.refused if before is not None else frozenset()):

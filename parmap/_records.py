@@ -122,6 +122,7 @@ class Facts(NamedTuple):
     warm: bool  # worker processes are there already
     transport: float = 0.0  # seconds that an item and its result need to be pickled and copied; inf: they cannot be
     refused: frozenset[str] = frozenset()  # backends that were tried and did not pay
+    imports: float = 0.0  # seconds that a fresh worker needs to import what the function does, roughly
     missed: float = 0.0  # seconds that calls have lost, so far, because no worker processes waited for them
 
 

@@ -48,7 +48,7 @@ def plan_seen(options: Options, facts: Facts) -> Plan | None:
         start, backend, why = START_THREADS, "thread", "the items compute and leave the GIL free"
         parallel = left / workers
     else:
-        start, backend = _start_of_processes(facts), "process"
+        start, backend = _start_of_processes(facts, workers), "process"
         why = "the items compute and hold the GIL" if options.seed is None else _SEEDED
         parallel = _seconds_in_processes(facts, workers)
         if is_guess(facts) and facts.current < GUESS_SECONDS and _items_left(facts) > GUESS_ITEMS * workers:
@@ -114,7 +114,7 @@ def _processes_for_waiting(options: Options, facts: Facts, trial: Trial) -> Plan
     workers = options.workers or max(2, min(MAX_WAITING_PROCESSES, left, round(facts.cores * seconds / computed)))
     processes = max(computed / min(facts.cores, workers), seconds / workers) + TRANSPORT_ITEM + facts.transport
     # Nobody works while they start.
-    start = _start_of_processes(facts) + workers * START_WORKER
+    start = _start_of_processes(facts, workers)
     if left * (trial.wall / trial.items - processes) <= start * WORTH_FACTOR:
         return None
     return Plan("process", workers, "the items wait, and compute so much meanwhile that the GIL is never free")
@@ -129,17 +129,18 @@ _SEEDED = "seeded items take turns in a process"
 
 
 def _workers_for_waiting(options: Options, facts: Facts) -> Plan | None:
-    start, backend, most = START_THREADS, "thread", MAX_THREADS
     gil_bound = "thread" in facts.refused and facts.gil_held > GIL_HELD_ABOVE
+    backend, most, uneven = "thread", MAX_THREADS, UNEVEN_WAITS
     if options.seed is not None or gil_bound:
-        start, backend, most = _start_of_processes(facts), "process", MAX_WAITING_PROCESSES
-    if backend in facts.refused or seconds_left(facts) * facts.waiting <= start * WORTH_FACTOR:
-        return None
+        backend, most, uneven = "process", MAX_WAITING_PROCESSES, 1
     # While one item waits, the others may compute: 1 / (share of computing) items keep one core busy on average.
     computing = max(1 - facts.waiting, 1 / most)
-    workers = options.workers or max(2, min(most, round(UNEVEN_WAITS * facts.cores / computing)))
+    workers = options.workers or max(2, min(most, round(uneven * facts.cores / computing)))
     if facts.left is not None:
         workers = min(workers, max(facts.left, 1))
+    start = START_THREADS if backend == "thread" else _start_of_processes(facts, workers)
+    if backend in facts.refused or seconds_left(facts) * facts.waiting <= start * WORTH_FACTOR:
+        return None
     return Plan(backend, workers, f"the items wait {facts.waiting:.0%} of their time")
 
 
@@ -151,13 +152,14 @@ def seconds_missed(options: Options, facts: Facts) -> float:
     return max(0.0, seconds_left(facts) - _seconds_in_processes(facts, plan.workers) - START_WARM)
 
 
-def _start_of_processes(facts: Facts) -> float:
+def _start_of_processes(facts: Facts, workers: int) -> float:
     """What starting them costs, less what was lost without them: to rent until the price is paid, and then to buy.
 
     Whoever does so never pays more than twice what the best choice would have cost (ski rental; Karlin, Manasse,
     Rudolph and Sleator 1988).
     """
-    return START_WARM if facts.warm else max(START_WARM, START_COLD - facts.missed)
+    more = max(0, workers - facts.cores) * START_WORKER
+    return START_WARM + more if facts.warm else max(START_WARM, START_COLD + facts.imports + more - facts.missed)
 
 
 def seconds_per_item(facts: Facts) -> float:

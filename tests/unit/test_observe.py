@@ -1,12 +1,13 @@
 """The meter with clocks that a script turns: what it makes of every kind of item."""
 
+import functools
 import os
 import socket
 import sys
 import threading
 import time
 from dataclasses import dataclass
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,12 +19,13 @@ from parmap._observe import (
     Meter,
     Signals,
     eager_switching,
+    import_seconds,
     is_posix,
     may_fork,
     thread_clock,
     why_no_processes,
 )
-from parmap._tuning import KNOCK_PAUSE
+from parmap._tuning import IMPORT_SECONDS, KNOCK_PAUSE
 
 CLOCK = 77  # stands for the thread's
 WATCHED, OWN = 1 << 20, 1 << 21  # stand for descriptors of the kernel's files; no test closes them
@@ -347,6 +349,18 @@ def test_a_standalone_program_of_nuitka_is_frozen_too(monkeypatch: pytest.Monkey
     for standalone in (False, True):
         monkeypatch.setattr(_observe, "__compiled__", SimpleNamespace(standalone=standalone), raising=False)
         assert ("frozen executable" in str(why_no_processes())) is standalone
+
+
+def test_what_a_worker_has_to_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The packages that the function's module stands on count, not the standard library, not what is there anyway."""
+    package, user = ModuleType("heavy"), ModuleType("user")
+    user.__dict__.update(heavy=package, os=os, meter=Meter, func=lambda item: item)
+    user.func.__module__ = "user"
+    for name in ("heavy", "heavy.a", "heavy.a.b", "heavier", "user"):
+        monkeypatch.setitem(sys.modules, name, {"heavy": package, "user": user}.get(name, ModuleType(name)))
+    assert import_seconds(user.func) == pytest.approx(4 * IMPORT_SECONDS)  # its own module too
+    assert import_seconds(len) == 0.0
+    assert import_seconds(functools.partial(user.func)) == 0.0
 
 
 def test_where_a_process_may_fork(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,7 @@ FACTS = st.builds(
     warm=st.booleans(),
     transport=st.floats(0, 10) | st.just(math.inf),
     refused=st.frozensets(st.sampled_from(["thread", "process"])),
+    imports=st.floats(0, 1),
     missed=st.floats(0, 1),
 )
 WORKERS = st.none() | st.integers(1, 100)
@@ -101,6 +102,8 @@ def test_workers_that_were_given(backend: str, workers: int, cores: int) -> None
         ({"left": 0, "waiting": 1.0}, None),
         ({"left": 5}, None),  # 50 ms of work do not repay a cold start
         ({"left": 5, "missed": 0.03}, ("process", 4)),  # but with what was lost without it, they do
+        ({"left": 12}, ("process", 4)),
+        ({"left": 12, "imports": 0.1}, None),  # but not in processes that have to import a lot
         ({"left": 15, "recent": 0.1}, ("process", 4)),  # costs rise
         ({"left": 200, "busy": 0.02, "done": 0, "current": 0.02}, None),  # the first item may be the only long one
         ({"left": 200, "busy": 2.0, "done": 0, "current": 2.0}, ("process", 4)),  # but is not waited for for ever
