@@ -229,16 +229,22 @@ def eager_switching() -> AbstractContextManager[None]:
 
 
 def import_seconds(func: Callable[..., Any]) -> float:
-    """How long a fresh worker takes, roughly, to import what the module of a function has imported.
+    """How long a fresh worker takes, roughly, to import what a function needs.
 
-    Of each package that something in the module comes from, as many modules count as this process has loaded; of the
-    standard library none, since most of it is small, or there already.
+    A worker imports the function's module, with all that this one imports; of ``__main__``, which it cannot import, it
+    gets the names that the function uses. Of each other package that one of these comes from, as many modules count as
+    this process has loaded; of the standard library none, since most of it is small, or there already.
     """
     owner = getattr(func, "__module__", None)
-    module = sys.modules.get(owner) if isinstance(owner, str) else None
-    values = list(vars(module).values()) if module is not None else []
-    names = [getattr(value, "__name__" if isinstance(value, ModuleType) else "__module__", None) for value in values]
-    roots = {name.partition(".")[0] for name in names if isinstance(name, str)} - sys.stdlib_module_names - {"parmap"}
+    owner = owner if isinstance(owner, str) else ""
+    module = sys.modules.get(owner)
+    names = dict(vars(module)) if module is not None else {}
+    if owner == "__main__":
+        used = getattr(getattr(func, "__code__", None), "co_names", ())
+        names = {name: names[name] for name in used if name in names}
+    found = [getattr(each, "__name__" if isinstance(each, ModuleType) else "__module__", "") for each in names.values()]
+    roots = {name.partition(".")[0] for name in found if isinstance(name, str)}
+    roots -= sys.stdlib_module_names | {"parmap", owner.partition(".")[0]}
     return IMPORT_SECONDS * sum(name.partition(".")[0] in roots for name in list(sys.modules))
 
 

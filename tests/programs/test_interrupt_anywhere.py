@@ -55,4 +55,9 @@ print(stopped > 5, left())
 @pytest.mark.parametrize("seed", [1, 2])
 def test_interrupts_at_any_moment(script: RunScript, seed: int) -> None:
     """While workers are started, while they run, while they are given back: no process and no descriptor stays."""
-    assert script(f"SEED = {seed}\n" + PROGRAM).check() == "True ([], 0)\n"
+    done = script(f"SEED = {seed}\n" + PROGRAM)
+    assert (done.returncode, done.stdout) == (0, "True ([], 0)\n"), done.stderr
+    # Where an interrupt falls into a callback of the collector, such as that of the set of all threads, the interpreter
+    # drops it and says so. Nothing else is said.
+    said = [line for line in done.stderr.splitlines() if line and not line.startswith((" ", "Traceback", "Stop"))]
+    assert all(line.startswith("Exception ignored in") for line in said), done.stderr

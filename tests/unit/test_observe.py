@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -351,6 +352,12 @@ def test_a_standalone_program_of_nuitka_is_frozen_too(monkeypatch: pytest.Monkey
         assert ("frozen executable" in str(why_no_processes())) is standalone
 
 
+def in_main(func: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function of the program's script."""
+    func.__module__ = "__main__"
+    return func
+
+
 def test_what_a_worker_has_to_import(monkeypatch: pytest.MonkeyPatch) -> None:
     """The packages that the function's module stands on count, not the standard library, not what is there anyway."""
     package, user = ModuleType("heavy"), ModuleType("user")
@@ -358,7 +365,10 @@ def test_what_a_worker_has_to_import(monkeypatch: pytest.MonkeyPatch) -> None:
     user.func.__module__ = "user"
     for name in ("heavy", "heavy.a", "heavy.a.b", "heavier", "user"):
         monkeypatch.setitem(sys.modules, name, {"heavy": package, "user": user}.get(name, ModuleType(name)))
-    assert import_seconds(user.func) == pytest.approx(4 * IMPORT_SECONDS)  # its own module too
+    assert import_seconds(user.func) == pytest.approx(3 * IMPORT_SECONDS)
+    monkeypatch.setitem(vars(sys.modules["__main__"]), "heavy", package)
+    assert import_seconds(in_main(lambda item: item)) == 0.0
+    assert import_seconds(in_main(lambda item: heavy.func(item))) == pytest.approx(3 * IMPORT_SECONDS)  # type: ignore[name-defined] # noqa: F821
     assert import_seconds(len) == 0.0
     assert import_seconds(functools.partial(user.func)) == 0.0
 
