@@ -134,6 +134,7 @@ class Trial(NamedTuple):
     work: float  # seconds that they took, together
     cpu: float  # seconds that they computed, together
     left: int | None  # items that nobody has started; None: not known
+    first: bool = False  # the workers may have been importing what they need
     busy: bool = False  # the machine has more to do than it has cores, which would slow the loop too
 
 

@@ -69,7 +69,7 @@ class Judge:
         first, self._first = self._first, False
         self.seconds = trial.work / trial.items
         self._sum = Trial(0.0, 0, 0.0, 0.0, None)
-        facts, trial = None if first else self._facts, trial._replace(busy=is_busy())
+        facts, trial = self._facts, trial._replace(first=first, busy=is_busy())
         if self.plan.backend == "thread" and facts is not None and not trial.busy:
             self.gil_bound = self.gil_bound or is_gil_bound(facts, trial)
         return plan_better(self._options, self.plan, facts, trial)

@@ -68,8 +68,10 @@ def plan_better(options: Options, plan: Plan, facts: Facts | None, trial: Trial)
         trial: What has come of the plan.
     """
     if plan.backend == "process" and not trial.busy and trial.cpu < trial.work * (1 - WAITING_BELOW):
+        if facts is not None and facts.waiting > WAITING_BELOW and "thread" in facts.refused:
+            return None  # they were known to wait, and are in processes because of the GIL
         return _workers_for_idlers(options, plan, trial)
-    if facts is None:
+    if facts is None or trial.first:
         return None
     if plan.backend == "thread" and not trial.busy and (other := _processes_for_waiting(options, facts, trial)):
         return other

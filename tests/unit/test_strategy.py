@@ -319,6 +319,16 @@ def test_threads_that_wait_for_the_gil(changes: dict[str, Any], trial: Trial, ex
     assert (None if plan is None else plan[:2]) == expected
 
 
+def test_items_that_wait_stay_in_processes_when_threads_did_not_do() -> None:
+    """There is no way back and forth. A first stretch is not compared with the loop, whatever it shows."""
+    facts = COMPUTING._replace(waiting=0.8, warm=True, refused=frozenset({"thread"}))
+    trial = Trial(wall=1.0, items=1600, work=16.0, cpu=3.2, left=1000)
+    assert plan_better(OPTIONS, Plan("process", MAX_WAITING_PROCESSES, ""), facts, trial) is None
+    slow = Trial(wall=1.0, items=20, work=0.2, cpu=0.2, left=1000)
+    assert plan_better(OPTIONS, PROCESSES, COMPUTING, slow._replace(first=True)) is None
+    assert plan_better(OPTIONS, PROCESSES, COMPUTING, slow) is not None
+
+
 TRIALS = st.builds(
     Trial,
     wall=st.floats(0.01, 100),
