@@ -287,7 +287,7 @@ def pchunked(
 
 
 def shutdown() -> None:
-    """Ends the worker processes that are kept for the next call.
+    """Ends the worker processes and threads that are kept for the next call.
 
     The next call starts new ones. At the end of the program it happens by itself.
 
@@ -295,9 +295,10 @@ def shutdown() -> None:
         >>> from parmap import shutdown
         >>> shutdown()
     """
-    pool = sys.modules.get("parmap._backends._processes._pool")
-    if pool is not None:
-        pool.shutdown()
+    for name in ("parmap._backends._processes._pool", "parmap._kept"):
+        module = sys.modules.get(name)
+        if module is not None:
+            module.shutdown()
 
 
 def _prepare(func: object, iterables: tuple[Any, ...], given: dict[str, Any]) -> Options:

@@ -3,13 +3,13 @@
 import math
 import os
 import threading
+from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Thread
 from time import perf_counter
 
-from parmap import _interrupts
 from parmap._backends._base import check_home
 from parmap._errors import ItemTimeoutError, show_arguments
+from parmap._kept import Kept, give_back, lend
 from parmap._records import Broken, Chunk, Failure, Lost, Outcome, Task
 from parmap._worker import initialize, run_chunk
 
@@ -17,10 +17,10 @@ from parmap._worker import initialize, run_chunk
 class _Run:
     """A chunk in the hands of a thread. Exactly one side speaks for it: the thread that ends it, or who gives it up."""
 
-    def __init__(self, chunk: Chunk, name: str) -> None:
+    def __init__(self, chunk: Chunk, place: object, name: str) -> None:
         self.chunk = chunk
+        self.place = place
         self.name = name
-        self.thread = threading.current_thread()
         self.begin = perf_counter()
         self._spoken = threading.Lock()
 
@@ -32,10 +32,10 @@ class _Run:
 class Threads:
     """Threads that draw chunks from one queue and put outcomes into another.
 
-    The threads are daemons of this call alone. They are started as there is work for them and end when it is closed;
-    one that is inside an item cannot be stopped: it ends with the item, and what it then says is heard by nobody. So
-    an item that is overdue is given up together with its thread; with a time limit a chunk must be one item.
-    Each chunk runs in a copy of the caller's context.
+    The threads are daemons, lent for this call as there is work for them, and given back when it is closed. One that is
+    inside an item cannot be stopped: it ends with the item, and what it then says is heard by nobody. So an item that is
+    overdue is given up together with its thread; with a time limit a chunk must be one item. Each chunk runs in a copy
+    of the caller's context.
 
     Args:
         task: What to run.
@@ -54,11 +54,12 @@ class Threads:
         self.spare = 0
         self.depth = 1
         self._flying = 0
-        self._threads: list[Thread] = []
+        self._threads: dict[object, Kept] = {}  # by the place that each has in this call
         self._runs: dict[int, _Run] = {}  # by the start of the chunk; with a time limit only
         self._stop_at: float = math.inf  # index of the first item that must not start
         self._inbox: SimpleQueue[Chunk | None] = SimpleQueue()
         self._outbox: SimpleQueue[Outcome | None] = SimpleQueue()
+        self._ended: SimpleQueue[object] = SimpleQueue()  # places whose thread has nothing more to do for this call
         self._start_thread()
 
     @property
@@ -75,13 +76,10 @@ class Threads:
             self._start_thread()
 
     def _start_thread(self) -> None:
-        thread = Thread(target=self._work, name=f"parmap-{len(self._threads)}", daemon=True)
-        self._threads.append(thread)
+        place = object()
         try:
-            with _interrupts.blocked():
-                thread.start()
+            self._threads[place] = lend(partial(self._work, place))
         except RuntimeError:  # the system has no more threads to give: those that there are do the work
-            self._threads.remove(thread)
             if not self._threads:
                 raise
             self._workers = len(self._threads)
@@ -118,7 +116,7 @@ class Threads:
                 continue
             chunk = run.chunk
             self._runs.pop(chunk.start)
-            self._threads.remove(run.thread)
+            self._threads.pop(run.place)
             error = ItemTimeoutError(chunk.start, show_arguments(chunk.items[0], self._task.packed), limit)
             outcomes.append(Lost(chunk, Failure(chunk.start, error, run.name), alone=False))
             try:
@@ -135,15 +133,28 @@ class Threads:
 
     def close(self, grace: float) -> None:
         self.cancel(0)
-        for _ in self._threads:
+        for _ in range(len(self._threads) + 1):  # one more for a thread that an interrupt has kept from being noted
             self._inbox.put(None)
         deadline = perf_counter() + grace
-        for thread in self._threads:
-            if thread.is_alive():  # an interrupt may have come while it was being started
-                thread.join(max(0.0, deadline - perf_counter()))
+        while self._threads:
+            try:
+                ended = self._ended.get(timeout=max(0.0, deadline - perf_counter()))
+            except Empty:
+                break  # those that are left end with their items, and leave
+            thread = self._threads.pop(ended, None)
+            if thread is not None:
+                give_back(thread)
         self._threads.clear()
 
-    def _work(self) -> None:
+    def _work(self, place: object) -> None:
+        try:
+            self._serve(place)
+        except BaseException as error:
+            self._outbox.put(Broken(error, elsewhere=False))
+        finally:
+            self._ended.put(place)
+
+    def _serve(self, place: object) -> None:
         name = f"a thread of {self._workers}"
         started = [0]
         fresh = True
@@ -158,13 +169,13 @@ class Threads:
                 fresh = False
             if self._task.timeout is None:
                 self._outbox.put(self._run(chunk, name, started))
-            elif not self._run_timed(chunk, name, started):
+            elif not self._run_timed(chunk, place, name, started):
                 return
             del chunk  # while it waits, a thread keeps nothing of the user's
 
-    def _run_timed(self, chunk: Chunk, name: str, started: list[int]) -> bool:
+    def _run_timed(self, chunk: Chunk, place: object, name: str, started: list[int]) -> bool:
         """Runs a chunk unless it is given up; false: it was, and so was this thread."""
-        run = self._runs[chunk.start] = _Run(chunk, name)
+        run = self._runs[chunk.start] = _Run(chunk, place, name)
         outcome = self._run(chunk, name, started)
         if not run.speak():
             return False

@@ -10,7 +10,7 @@ import pytest
 from parmap import pimap, pmap
 from parmap._companion import Companion, hire
 from parmap._observe import Meter
-from parmap._tuning import COMPANION_LINGER
+from parmap._tuning import THREAD_LINGER
 from tests.leaks import PATIENCE
 
 
@@ -38,7 +38,7 @@ def until_gone(companion: Companion) -> None:
     deadline = time.monotonic() + PATIENCE
     while not companion._gone:
         assert time.monotonic() < deadline
-        time.sleep(COMPANION_LINGER / 10)
+        time.sleep(THREAD_LINGER / 10)
 
 
 def test_the_next_job_runs_in_the_same_thread() -> None:
@@ -64,7 +64,7 @@ def test_it_leaves_when_no_job_comes_and_another_takes_its_place() -> None:
     companion, _ = run_one(nothing)
     companion.release()
     until_gone(companion)
-    assert not companion.take(lambda meter: None)
+    assert not companion.watch(lambda meter: None)
     successor, _ = run_one(nothing)
     assert successor is not companion
     successor.release()
@@ -75,7 +75,7 @@ def test_a_job_given_in_the_moment_of_leaving_is_done() -> None:
     for _ in range(20):  # the wake-up and the end of the waiting fall together, or nearly
         companion, _thread = run_one(nothing)
         companion.release()
-        time.sleep(COMPANION_LINGER)
+        time.sleep(THREAD_LINGER)
         run_one(nothing)[0].release()
 
 
@@ -102,8 +102,8 @@ def test_a_replaced_job_is_dropped_and_its_items_are_let_go() -> None:
     assert held.wait(PATIENCE)
     done: list[str] = []
     last = threading.Event()
-    assert companion.take(lambda meter: done.append("dropped"))
-    assert companion.take(lambda meter: last.set())
+    assert companion.watch(lambda meter: done.append("dropped"))
+    assert companion.watch(lambda meter: last.set())
     hold.release()
     assert last.wait(PATIENCE)
     assert not done
@@ -155,4 +155,4 @@ def test_a_companion_that_logged_is_not_listed_for_ever() -> None:
     deadline = time.monotonic() + PATIENCE
     while threading.enumerate() != before:
         assert time.monotonic() < deadline
-        time.sleep(COMPANION_LINGER / 10)
+        time.sleep(THREAD_LINGER / 10)
