@@ -113,13 +113,17 @@ def lend(job: Job) -> Kept:
     Raises:
         RuntimeError: No thread can be started, as in an exit handler since Python 3.12.
     """
-    while True:
-        try:
-            kept = _free.pop()
-        except IndexError:
-            return Kept(job)
+    while (kept := _pop()) is not None:
         if kept.take(job):
             return kept
+    return Kept(job)
+
+
+def _pop() -> Kept | None:
+    try:
+        return _free.pop()
+    except IndexError:  # perhaps another call has just taken the last one
+        return None
 
 
 def give_back(kept: Kept) -> None:
@@ -129,5 +133,5 @@ def give_back(kept: Kept) -> None:
 
 def shutdown() -> None:
     """Lets all that are free leave."""
-    while _free:
-        _free.pop().dismiss()
+    while (kept := _pop()) is not None:
+        kept.dismiss()

@@ -15,7 +15,7 @@ from regret._report import SHORTEST, best, label, regret
 from regret._rows import ROWS, title
 
 FARTHEST = 100.0
-TICKS = (1, 1.5, 2, 3, 5, 10, 20, 50, 100)
+TICKS = (0.5, 1, 1.5, 2, 3, 5, 10, 20, 50, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _draw_row(axes: Axes, place: int, row: Row) -> None:
 
 def _dress(axes: Axes, order: list[str]) -> None:
     axes.set_xscale("log")
-    axes.set_xlim(0.7, FARTHEST * 1.1)
+    axes.set_xlim(0.5, FARTHEST * 1.1)
     axes.set_xticks(TICKS, [f"{tick:g}×" for tick in TICKS])
     axes.minorticks_off()
     axes.axvline(1.0, color="#999999", linewidth=0.8, zorder=1)
