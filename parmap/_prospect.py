@@ -29,6 +29,7 @@ class Prospect:
         self._seen = seen
         self._facts: Facts | None = None  # what there is a plan for, if it was seen in this call
         self._known = seen.facts or _NOTHING_KNOWN  # of it, what an item costs on its way, and what did not pay
+        self._run_since = 0, 0.0  # items that the loop has run since there was a plan, and their seconds
         self._import_seconds: float | None = None  # once it has been looked at
         self._gil_bound = False  # whether threads have shown that what they wait for is the GIL
         self._missed = 0.0  # seconds that the loop takes longer than processes would, if they were there already
@@ -95,6 +96,7 @@ class Prospect:
             if not guess:
                 self._missed = max(self._missed, seconds_missed(self._call.options, facts))
             return False
+        self._run_since = 0, 0.0
         self._facts, self.guess, self.plan = facts, guess, plan
         return True
 
@@ -123,7 +125,13 @@ class Prospect:
         return self.plan is not None
 
     def is_confirmed(self, items: int, seconds: float) -> bool | None:
-        """Whether items that the loop has run since speak for the plan too; ``None``: there were too few of them."""
+        """Whether items that the loop has run since speak for the plan too; ``None``: there were too few of them.
+
+        Many in one block: those of small blocks show what a block costs. A lazy call has no others, so there they add up.
+        """
+        if self._call.lazy:
+            self._run_since = self._run_since[0] + items, self._run_since[1] + seconds
+            items, seconds = self._run_since
         if self._facts is None or not (items >= CHECK_ITEMS or seconds > CHECK_SECONDS):
             return None
         facts = self._facts._replace(busy=seconds / items, done=0, recent=0.0, current=0.0, warm=True)

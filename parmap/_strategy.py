@@ -73,8 +73,10 @@ def plan_better(options: Options, plan: Plan, facts: Facts | None, trial: Trial)
         return _workers_for_idlers(options, plan, trial)
     if facts is None or trial.first:
         return None
-    if plan.backend == "thread" and not trial.busy and (other := _processes_for_waiting(options, facts, trial)):
-        return other
+    if plan.backend == "thread" and facts.waiting > WAITING_BELOW and not trial.busy:
+        other = _processes_for_waiting(options, facts, trial)
+        if other is not None:
+            return other
     # The loop would have taken what it took before, but no longer than the items took here, and at least what they
     # computed.
     computed = trial.cpu / trial.items
@@ -123,8 +125,13 @@ def _processes_for_waiting(options: Options, facts: Facts, trial: Trial) -> Plan
 
 
 def is_gil_bound(facts: Facts, trial: Trial) -> bool:
-    """Whether threads for items that wait have shown that they wait for the GIL, where processes would have cores."""
-    return facts.waiting > WAITING_BELOW and facts.cores > 1 and trial.cpu > GIL_FULL_ABOVE * trial.wall
+    """Whether threads have shown that they wait for the GIL, where processes would have cores.
+
+    Those of items that wait compute nearly all of the time together, those of items that compute no more than that.
+    """
+    if facts.waiting > WAITING_BELOW:
+        return facts.cores > 1 and trial.cpu > GIL_FULL_ABOVE * trial.wall
+    return facts.cores > 1 and trial.cpu < GIL_BOUND_BELOW * trial.wall
 
 
 _SEEDED = "seeded items take turns in a process"

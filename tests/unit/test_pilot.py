@@ -73,11 +73,12 @@ def test_the_watch_acts_while_the_caller_is_inside_an_item(stage: Stage, lazy: b
     assert stage.engine.log == ["close"]
 
 
+@pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize("right", [False, True])
-def test_a_guess_is_checked_before_the_offer_is_taken(stage: Stage, right: bool) -> None:
+def test_a_guess_is_checked_before_the_offer_is_taken(stage: Stage, right: bool, lazy: bool) -> None:
     """The caller runs some more items itself; when they do not speak for the plan, nothing is opened."""
     func = Recorder(at=0)
-    call = make_call(range(30), func=func)
+    call = make_call(range(30), func=func, lazy=lazy)
     stage.planned.set()
     stage.guess = True
     give_back = _pilot._Watch._give_back

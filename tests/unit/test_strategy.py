@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from parmap._records import Facts, Plan, Trial
-from parmap._strategy import plan_better, plan_given, plan_seen
+from parmap._strategy import is_gil_bound, plan_better, plan_given, plan_seen
 from parmap._tuning import (
     ALREADY_PARALLEL_ABOVE,
     GIL_HELD_ABOVE,
@@ -327,6 +327,17 @@ def test_items_that_wait_stay_in_processes_when_threads_did_not_do() -> None:
     slow = Trial(wall=1.0, items=20, work=0.2, cpu=0.2, left=1000)
     assert plan_better(OPTIONS, PROCESSES, COMPUTING, slow._replace(first=True)) is None
     assert plan_better(OPTIONS, PROCESSES, COMPUTING, slow) is not None
+
+
+@pytest.mark.parametrize(
+    ("waiting", "cpu", "bound"),
+    [(0.0, 1.0, True), (0.0, 1.9, False), (0.8, 0.9, True), (0.8, 0.3, False)],
+)
+def test_whether_threads_wait_for_the_gil(waiting: float, cpu: float, bound: bool) -> None:
+    """Threads that compute get one core and no more; threads that also wait keep it busy."""
+    trial = Trial(wall=1.0, items=100, work=4.0, cpu=cpu, left=1000)
+    assert is_gil_bound(COMPUTING._replace(waiting=waiting), trial) == bound
+    assert not is_gil_bound(COMPUTING._replace(waiting=waiting, cores=1), trial)
 
 
 TRIALS = st.builds(
