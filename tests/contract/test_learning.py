@@ -131,9 +131,9 @@ def test_threads_that_turn_out_to_be_bound_by_the_gil_are_left(lazy: bool, plans
 
     learned.remember(work, 0.004, WAITED)
     mapper: Any = pimap if lazy else pmap
-    assert list(mapper(work, range(1500))) == list(range(1500))
+    assert list(mapper(work, range(700))) == list(range(700))
     assert plans.engines[:2] == ["thread", "process"]
-    assert sorted(map(int, ledger.lines())) == list(range(1500))
+    assert sorted(map(int, ledger.lines())) == list(range(700))
 
 
 def test_items_that_wait_under_a_timeout_get_more_processes(plans: Plans, ledger: Ledger) -> None:
