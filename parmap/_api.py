@@ -312,7 +312,7 @@ def _prepare(func: object, iterables: tuple[Any, ...], given: dict[str, Any]) ->
 class _Started(NamedTuple):
     """A call and the iterator that runs it as it is advanced, and yields its results in runs."""
 
-    call: "Call"
+    call: Call
     runs: Iterator[list[Any]]
 
 

@@ -11,7 +11,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
 
 from parmap._records import Facts, Seen
-from parmap._tuning import LEARNED_FUNCTIONS, REFUSAL_CALLS, STILL_FITS
+from parmap._tuning import LEARNED_FUNCTIONS, REFUSAL_CALLS
 
 
 class Learned:
@@ -46,7 +46,7 @@ class Learned:
         key = _key(func)
         with self._lock:
             before = self._seen.get(key, _NOTHING)
-            kept = before.facts if before.seconds / STILL_FITS < seconds < before.seconds * STILL_FITS else None
+            kept = before.facts if before.fits(seconds) else None
             self._seen[key] = Seen(seconds, facts) if facts is not None else Seen(seconds, kept, before.calls + 1)
             self._seen.move_to_end(key)
             if len(self._seen) > LEARNED_FUNCTIONS:

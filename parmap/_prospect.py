@@ -1,14 +1,16 @@
 """What is known of a call's items, and what to do about it: from facts, of this call and of earlier ones, to a plan."""
 
+import sys
+from functools import cached_property
+
 from parmap._call import Call
 from parmap._cores import cpu_count
 from parmap._errors import SerializationError, in_words
 from parmap._learned import learned
 from parmap._observe import Pace, Signals, import_seconds
 from parmap._records import Facts, Plan, Sample, Seen
-from parmap._run import processes_are_warm
 from parmap._strategy import is_guess, plan_seen, seconds_missed, seconds_per_item
-from parmap._tuning import CHECK_ITEMS, CHECK_SECONDS, STILL_FITS
+from parmap._tuning import CHECK_ITEMS, CHECK_SECONDS
 
 
 class Prospect:
@@ -30,7 +32,6 @@ class Prospect:
         self._facts: Facts | None = None  # what there is a plan for, if it was seen in this call
         self._known = seen.facts or _NOTHING_KNOWN  # of it, what an item costs on its way, and what did not pay
         self._run_since = 0, 0.0  # items that the loop has run since there was a plan, and their seconds
-        self._import_seconds: float | None = None  # once it has been looked at
         self._gil_bound = False  # whether threads have shown that what they wait for is the GIL
         self._missed = 0.0  # seconds that the loop takes longer than processes would, if they were there already
 
@@ -49,14 +50,11 @@ class Prospect:
         facts = self._seen.facts
         if facts is None or self._call.left == 1:
             return 0.0
-        facts = facts._replace(
-            busy=self._seen.seconds * (facts.done + 1),
-            current=0.0,
-            recent=0.0,
+        facts = facts.at(self._seen.seconds)._replace(
             left=self._call.left,
             cores=cpu_count(),
-            warm=processes_are_warm(),
-            imports=self._imports(),
+            warm=_processes_are_warm(),
+            imports=self._imports,
             missed=learned.missed,
         )
         plan = plan_seen(self._call.options, facts)
@@ -84,12 +82,12 @@ class Prospect:
             gil_held=signals.gil_held,
             process_cpu=signals.process_cpu,
             cores=cpu_count(),
-            warm=processes_are_warm(),
+            warm=_processes_are_warm(),
             transport=self._known.transport,
-            imports=self._imports(),
+            imports=self._imports,
             missed=learned.missed,
         )
-        if self._seen.seconds / STILL_FITS < seconds_per_item(facts) < self._seen.seconds * STILL_FITS:
+        if self._seen.fits(seconds_per_item(facts)):
             facts = facts._replace(refused=self._known.refused)
         guess, plan = is_guess(facts), plan_seen(self._call.options, facts)
         if plan is None:
@@ -100,10 +98,9 @@ class Prospect:
         self._facts, self.guess, self.plan = facts, guess, plan
         return True
 
+    @cached_property
     def _imports(self) -> float:
-        if self._import_seconds is None:
-            self._import_seconds = import_seconds(self._call.task.func)
-        return self._import_seconds
+        return import_seconds(self._call.task.func)
 
     def weigh(self, sample: Sample | None) -> bool:
         """Counts what the sample costs on its way to a process and back; whether the plan stands then.
@@ -134,7 +131,7 @@ class Prospect:
             items, seconds = self._run_since
         if self._facts is None or not (items >= CHECK_ITEMS or seconds > CHECK_SECONDS):
             return None
-        facts = self._facts._replace(busy=seconds / items, done=0, recent=0.0, current=0.0, warm=True)
+        facts = self._facts._replace(done=0, warm=True).at(seconds / items)
         return plan_seen(self._call.options, facts) is not None
 
     def drop(self) -> None:
@@ -169,6 +166,12 @@ class Prospect:
             facts = facts._replace(transport=self._known.transport, refused=self._known.refused)
             facts = facts._replace(gil_held=1.0) if self._gil_bound else facts
         learned.remember(self._call.task.func, seconds, facts)
+
+
+def _processes_are_warm() -> bool:
+    """Whether worker processes are waiting for a call."""
+    pool = sys.modules.get("parmap._backends._processes._pool")
+    return pool is not None and pool.is_warm()
 
 
 _NOTHING_KNOWN = Facts(0.0, 0, None, 0.0, 0.0, 0.0, 0.0, 0.0, 1, warm=False)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from parmap._tuning import STILL_FITS
+
 ALL: Final = sys.maxsize  # as a size: every item that is left
 
 
@@ -125,6 +127,10 @@ class Facts(NamedTuple):
     imports: float = 0.0  # seconds that a fresh worker needs to import what the function does, roughly
     missed: float = 0.0  # seconds that calls have lost, so far, because no worker processes waited for them
 
+    def at(self, seconds: float) -> "Facts":
+        """The same, had each item taken so many seconds."""
+        return self._replace(busy=seconds * (self.done + 1), current=0.0, recent=0.0)
+
 
 class Trial(NamedTuple):
     """What an engine has shown in a stretch of a call."""
@@ -151,3 +157,7 @@ class Seen(NamedTuple):
     seconds: float  # that an item took
     facts: Facts | None = None  # what was seen of its loop; None: nothing that an engine was chosen for
     calls: int = 0  # that have relied on these facts
+
+    def fits(self, seconds: float) -> bool:
+        """Whether items that take so many seconds are like those that were seen."""
+        return self.seconds / STILL_FITS < seconds < self.seconds * STILL_FITS

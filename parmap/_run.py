@@ -284,12 +284,6 @@ def _open(call: Call, plan: Plan) -> Driver:
 _KINDS = {"process": "processes", "thread": "threads"}
 
 
-def processes_are_warm() -> bool:
-    """Whether worker processes are waiting for a call."""
-    pool = sys.modules.get("parmap._backends._processes._pool")
-    return pool is not None and pool.is_warm()
-
-
 def log_plan(plan: Plan) -> None:
     """Logs a plan and its reason, for those who have logging on."""
     logging = sys.modules.get("logging")  # nobody has a handler where it was not imported

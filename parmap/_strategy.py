@@ -87,9 +87,7 @@ def plan_better(options: Options, plan: Plan, facts: Facts | None, trial: Trial)
         loop = max(min(seen, trial.work / trial.items), computed)
     speedup = trial.items * loop / trial.wall
     if plan.backend == "thread" and speedup < GIL_BOUND_BELOW:
-        computing = facts._replace(
-            busy=loop, done=0, current=0.0, recent=0.0, left=trial.left, waiting=0.0, gil_held=1.0
-        )
+        computing = facts._replace(done=0, left=trial.left, waiting=0.0, gil_held=1.0).at(loop)
         other = plan_seen(options, computing._replace(process_cpu=1.0, refused=facts.refused | {"thread"}))
         if other is not None:
             return other
@@ -155,8 +153,8 @@ def _workers_for_waiting(options: Options, facts: Facts) -> Plan | None:
 
 def seconds_missed(options: Options, facts: Facts) -> float:
     """What the loop takes longer than processes would, if they were there already."""
-    plan = plan_seen(options, facts._replace(warm=True))
-    if plan is None or plan.backend != "process" or facts.warm:
+    plan = None if facts.warm else plan_seen(options, facts._replace(warm=True))
+    if plan is None or plan.backend != "process":
         return 0.0
     return max(0.0, seconds_left(facts) - _seconds_in_processes(facts, plan.workers) - START_WARM)
 

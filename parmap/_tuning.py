@@ -79,12 +79,12 @@ START_THREADS: Final = 0.001
 START_WARM: Final = 0.002
 START_COLD: Final = 0.050
 
+# The same for each further worker (seconds), where more of them start than there are cores.
+START_WORKER: Final = 0.005
+
 # Seconds that importing a module of an installed package takes on average (NumPy: 84 modules in 60 to 100 ms), a little
 # less because the loop goes on meanwhile.
 IMPORT_SECONDS: Final = 0.0005
-
-# The same for each further worker (seconds), where more of them start than there are cores.
-START_WORKER: Final = 0.005
 
 # --- workers ---
 

@@ -88,7 +88,7 @@ TABLE: dict[str, Patterns] = {
     "_call": (*WORDS, *POLICY),
     "_handover": WORDS,
     "_run": (*WORDS, *POLICY, *HANDS, *ENGINES, *LOOP),
-    "_prospect": (*WORDS, *POLICY, *HANDS, "_call", "_run"),
+    "_prospect": (*WORDS, *POLICY, *HANDS, "_call"),
     "_pilot": (*WORDS, *POLICY, *HANDS, *ENGINES, *LOOP),
     # the front
     "shared": (*WORDS, *HANDS),

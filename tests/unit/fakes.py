@@ -1,14 +1,18 @@
 """Calls without an engine, and an engine that does what a script says."""
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import copy_context
 from threading import Event
 from typing import Any
 
 from parmap._call import Call
+from parmap._kept import Kept
 from parmap._records import Broken, Chunk, Done, Failure, Lost, Options, Outcome, Task
 from parmap._source import Source
+from parmap._tuning import THREAD_LINGER
+from tests import leaks
 
 PATIENCE = 30.0  # seconds that a test waits for an event that always comes
 
@@ -60,6 +64,14 @@ def make_task(
 def await_event(event: Event) -> None:
     """Waits for what is certain to happen."""
     assert event.wait(PATIENCE), "an event that was to come has not come"
+
+
+def until_gone(kept: Kept) -> None:
+    """Waits until a kept thread has left."""
+    deadline = time.monotonic() + leaks.PATIENCE
+    while not kept._gone:
+        assert time.monotonic() < deadline
+        time.sleep(THREAD_LINGER / 10)
 
 
 def done(chunk: Chunk) -> Done:

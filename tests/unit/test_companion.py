@@ -12,6 +12,7 @@ from parmap._companion import Companion, hire
 from parmap._observe import Meter
 from parmap._tuning import THREAD_LINGER
 from tests.leaks import PATIENCE
+from tests.unit.fakes import until_gone
 
 
 def run_one(job: Callable[[], None]) -> tuple[Companion, int]:
@@ -31,14 +32,6 @@ def run_one(job: Callable[[], None]) -> tuple[Companion, int]:
 
 def nothing() -> None:
     """A job that has nothing to do."""
-
-
-def until_gone(companion: Companion) -> None:
-    """Waits until it has left."""
-    deadline = time.monotonic() + PATIENCE
-    while not companion._gone:
-        assert time.monotonic() < deadline
-        time.sleep(THREAD_LINGER / 10)
 
 
 def test_the_next_job_runs_in_the_same_thread() -> None:

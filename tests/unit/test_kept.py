@@ -10,6 +10,7 @@ from parmap import _kept, pmap, shutdown
 from parmap._kept import Kept, give_back, lend
 from parmap._tuning import THREAD_LINGER
 from tests.leaks import PATIENCE
+from tests.unit.fakes import until_gone
 
 
 def run_one() -> tuple[Kept, str]:
@@ -24,14 +25,6 @@ def run_one() -> tuple[Kept, str]:
     kept = lend(job)
     assert ended.wait(PATIENCE)
     return kept, names[0]
-
-
-def until_gone(kept: Kept) -> None:
-    """Waits until it has left."""
-    deadline = time.monotonic() + PATIENCE
-    while not kept._gone:
-        assert time.monotonic() < deadline
-        time.sleep(THREAD_LINGER / 10)
 
 
 @pytest.fixture
