@@ -19,7 +19,7 @@ from parmap._tuning import (
 class Sizer:
     """Chooses the size of each chunk from what the chunks before it took.
 
-    Aims at ``CHUNK_TARGET`` seconds and at most ``CHUNK_BYTES`` bytes a chunk, grows by at most ``CHUNK_GROWTH`` from
+    Aims at ``target`` seconds and at most ``CHUNK_BYTES`` bytes a chunk, grows by at most ``CHUNK_GROWTH`` from
     what has been seen, and shrinks towards the end of a known input so that a straggler does not keep the other
     workers waiting (guided self-scheduling, Polychronopoulos and Kuck 1987), but not below what a dispatch is worth.
 
@@ -30,6 +30,7 @@ class Sizer:
         length: How many items there are; ``None``: not known.
         seconds: What an item took in an earlier call; 0.0: not known.
         most: The largest size.
+        target: Seconds of work aimed at.
 
     Attributes:
         seconds: What an item takes, as last seen; 0.0: not known.
@@ -44,10 +45,12 @@ class Sizer:
         *,
         seconds: float = 0.0,
         most: int = MAX_CHUNK,
+        target: float = CHUNK_TARGET,
     ) -> None:
         self._workers = workers
         self._fixed = fixed
         self._most = most
+        self._target = target
         self._limit = first if length is None or seconds else min(first, math.ceil(length / workers) or 1)
         self.seconds = seconds
         self._bytes = 0.0  # an item needs, at most, as seen so far
@@ -72,7 +75,7 @@ class Sizer:
             return self._fixed
         size: float = self._limit
         if self.seconds:
-            size = min(size, CHUNK_TARGET / self.seconds)
+            size = min(size, self._target / self.seconds)
         if self._bytes:
             size = min(size, CHUNK_BYTES / self._bytes)
         if left is not None and self.seconds and self._workers > 1:

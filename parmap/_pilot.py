@@ -6,7 +6,7 @@ the caller gives the items that it has not started back, ends the one that it is
 
 Who owns what:
 
-- The call (`_run.Call`) has a lock and may be used from both threads.
+- The call (`_call.Call`) has a lock and may be used from both threads.
 - The engine belongs to the watch from its opening until the watch has ended, then to the caller. The caller ends the
   watch before it touches the engine, and it does so as soon as it is not inside an item.
 - Only the caller draws from iterators that run the user's code, and only the caller runs items here. No item is
@@ -27,11 +27,12 @@ from parmap._call import Call
 from parmap._cores import cpu_count
 from parmap._errors import SerializationError
 from parmap._handover import Handover, Presence
+from parmap._judge import Judge
 from parmap._learned import learned
 from parmap._observe import Meter, Pace, eager_switching
 from parmap._prospect import Prospect
 from parmap._records import Plan, Sample, Seen
-from parmap._run import Driver, Judge, drive, engine, log_plan, loop_sizer, warn_fallback
+from parmap._run import Driver, drive, engine, log_plan, loop_sizer, warn_fallback
 from parmap._tuning import OFFER_WAIT, WATCH_WINDOW
 
 if TYPE_CHECKING:
@@ -149,8 +150,9 @@ class _Watch:
                 return
             self._open(prospect.plan)
         if self._driver is not None:
-            self._driver.fill()
-            self._driver.settle(0)
+            if not self._driver.backend.ready:
+                self._driver.fill()
+                self._driver.settle(0)
             self._ready = self._driver.backend.ready or self._driver.broken is not None
 
     def stop(self) -> Driver | None:
@@ -164,6 +166,8 @@ class _Watch:
         if self._driver is not None:
             self._driver.backend.spare = 0
             self._driver.better = self._refuted
+            if self._driver.judge is not None:
+                self._driver.judge.begin()
         return self._driver
 
     def abort(self) -> None:

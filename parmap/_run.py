@@ -18,61 +18,20 @@ from parmap._errors import (
     FallbackWarning,
     SerializationError,
 )
+from parmap._judge import Judge
 from parmap._learned import learned
-from parmap._observe import is_busy, is_exiting, is_posix, why_no_processes
-from parmap._records import ALL, Broken, Done, Facts, Lost, Options, Plan, Trial
-from parmap._strategy import is_gil_bound, plan_better, plan_given
+from parmap._observe import is_exiting, is_posix, why_no_processes
+from parmap._records import ALL, Broken, Done, Lost, Plan
+from parmap._strategy import plan_given
 from parmap._tuning import (
+    CHUNK_TARGET,
     CLOSE_GRACE,
     ERROR_GRACE,
     LAZY_FIRST_CHUNK,
     MAX_BLOCK,
     SIGNAL_WAIT,
-    TRIAL_ITEMS,
-    TRIAL_SECONDS,
-    TRIAL_WORKERS,
+    THREAD_CHUNK_TARGET,
 )
-
-
-class Judge:
-    """Compares what an engine does with what was seen of the loop, again and again.
-
-    The first stretch of processes is not compared: in it, they import what the function needs.
-
-    Attributes:
-        plan: What is judged.
-        seconds: What an item took in the last stretch.
-        gil_bound: Whether threads have shown that what they wait for is the GIL.
-    """
-
-    def __init__(self, options: Options, plan: Plan, facts: Facts | None) -> None:
-        self.plan = plan
-        self.seconds = 0.0
-        self.gil_bound = False
-        self._options = options
-        self._facts = facts
-        self._first = plan.backend == "process"
-        self._sum = Trial(0.0, 0, 0.0, 0.0, None)
-
-    def hear(self, outcome: Done) -> None:
-        """Takes note of what a worker has done."""
-        sum_, items = self._sum, len(outcome.values)
-        self._sum = sum_._replace(
-            items=sum_.items + items, work=sum_.work + outcome.seconds, cpu=sum_.cpu + outcome.cpu
-        )
-
-    def judge(self, seconds: float, left: int | None) -> Plan | None:
-        """Adds the time of a step; what to do instead, if it is time for a judgement and there is something better."""
-        trial = self._sum = self._sum._replace(wall=self._sum.wall + seconds, left=left)
-        if trial.wall < TRIAL_SECONDS or trial.items < TRIAL_ITEMS * min(self.plan.workers, TRIAL_WORKERS):
-            return None
-        first, self._first = self._first, False
-        self.seconds = trial.work / trial.items
-        self._sum = Trial(0.0, 0, 0.0, 0.0, None)
-        facts, trial = self._facts, trial._replace(first=first, busy=is_busy())
-        if self.plan.backend == "thread" and facts is not None and not trial.busy:
-            self.gil_bound = self.gil_bound or is_gil_bound(facts, trial)
-        return plan_better(self._options, self.plan, facts, trial)
 
 
 class Driver:
@@ -103,12 +62,22 @@ class Driver:
 
     def step(self) -> None:
         """Gives the engine work, waits for what comes of it, and judges it."""
-        begin = perf_counter()
         self.fill()
         if self.backend.flying:
             self.settle()
-        if self.judge is not None and self.backend.ready:
-            self.better = self.judge.judge(perf_counter() - begin, self.call.left)
+        if self.judge is not None:
+            if self.backend.ready:
+                self.better = self.judge.judge(self.call.left)
+            else:
+                self.judge.begin()
+
+    def hand_out(self) -> Iterator[list[Any]]:
+        """Yields the results whose turn has come; what their consumer does meanwhile is not the engine's time."""
+        for results in self.call.hand_out():
+            begin = perf_counter()
+            yield results
+            if self.judge is not None:
+                self.judge.pause(perf_counter() - begin)
 
     def fill(self, pull: bool = True) -> None:
         """Gives the engine the items it has room for; see `Call.next_chunk` for ``pull``."""
@@ -174,7 +143,7 @@ def drive(driver: Driver) -> Iterator[list[Any]]:
     grace = 0.0  # for an interrupt
     try:
         while driver.broken is None and driver.better is None and not (call.over and not backend.flying):
-            yield from call.hand_out()
+            yield from driver.hand_out()
             if call.failed and not call.lazy:
                 driver.end_failed()
                 break
@@ -202,6 +171,7 @@ def engine(call: Call, plan: Plan) -> Driver:
     """
     options, source = call.options, call.source
     first = min(source.first, LAZY_FIRST_CHUNK) if call.lazy else source.first
+    target = CHUNK_TARGET
     first = first if options.timeout is None else 1  # items may be long, and those of a chunk wait for each other
     backend: Backend
     if plan.backend == "serial":
@@ -211,6 +181,7 @@ def engine(call: Call, plan: Plan) -> Driver:
         from parmap._backends._threads import Threads
 
         fixed = fixed if options.timeout is None else 1  # a thread is given up with all that it holds
+        target = THREAD_CHUNK_TARGET
         backend = Threads(call.task, plan.workers)
     else:
         if (reason := why_no_processes()) is not None:
@@ -223,7 +194,8 @@ def engine(call: Call, plan: Plan) -> Driver:
             from parmap._backends._executor import Executor
 
             backend = Executor(call.task, plan.workers, cpu_count())
-    sizer = Sizer(fixed, plan.workers, first, call.left, seconds=learned.recall(call.task.func).seconds)
+    seconds = learned.recall(call.task.func).seconds
+    sizer = Sizer(fixed, plan.workers, first, call.left, seconds=seconds, target=target)
     return Driver(call, backend, sizer)
 
 

@@ -26,6 +26,7 @@ EAGER = (
     "parmap._cores",
     "parmap._errors",
     "parmap._handover",
+    "parmap._judge",
     "parmap._learned",
     "parmap._merge",
     "parmap._nesting",

@@ -46,7 +46,7 @@ ENGINES: Patterns = (
     "_backends._processes",
     "_backends._executor",
 )
-LOOP: Patterns = ("_call", "_handover", "_run", "_prospect", "_pilot")
+LOOP: Patterns = ("_call", "_handover", "_judge", "_run", "_prospect", "_pilot")
 
 TABLE: dict[str, Patterns] = {
     # words: the standard library and each other
@@ -87,6 +87,7 @@ TABLE: dict[str, Patterns] = {
     # the loop: everything below, of an engine only its front
     "_call": (*WORDS, *POLICY),
     "_handover": WORDS,
+    "_judge": (*WORDS, "_strategy", "_observe"),
     "_run": (*WORDS, *POLICY, *HANDS, *ENGINES, *LOOP),
     "_prospect": (*WORDS, *POLICY, *HANDS, "_call"),
     "_pilot": (*WORDS, *POLICY, *HANDS, *ENGINES, *LOOP),

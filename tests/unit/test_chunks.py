@@ -125,6 +125,11 @@ def test_what_is_known_of_the_function_counts_from_the_start() -> None:
     assert Sizer(None, 64, 32, 100, seconds=1e-6).size(100) == 32
 
 
+def test_chunks_take_what_is_aimed_at() -> None:
+    """Less for threads than for processes."""
+    assert Sizer(None, 2, 1000, None, seconds=0.001, target=0.005).size(None) == 5
+
+
 @given(WORKERS, st.integers(1, 1000), LENGTHS)
 def test_the_first_chunks_leave_some_for_every_worker(workers: int, first: int, length: int) -> None:
     """Of a short input the first worker does not get all."""
