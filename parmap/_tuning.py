@@ -231,9 +231,8 @@ FRAME_LIMIT: Final = 1 << 15
 # The least buffer of a socket: four frames, of which at most three wait in it. Linux gives more by itself.
 SOCKET_BUFFER: Final = 4 * FRAME_LIMIT
 
-# A payload up to this size (bytes) is copied out of its memory file by the worker that gets it, so that the file can be
-# filled again; and as many files are kept for that in a call.
-COPY_LIMIT: Final = 32_000_000
+# Memory files up to this size (bytes) are kept in a call to be filled again, and as many of them.
+SPARE_BYTES: Final = 32_000_000
 SPARE_FILES: Final = 8
 
 # A buffer from this size on travels out of band, in its own memory file, and is mapped by the receiver.

@@ -12,6 +12,7 @@ and always comes back to reading; a worker that blocks in `send` waits only for 
 
 import array
 import errno
+import mmap
 import os
 import pickle
 import socket
@@ -36,6 +37,20 @@ class Payload(NamedTuple):
     body: bytes | memoryview
     buffers: list[memoryview]
     arenas: Sequence[SharedMemory] = ()  # that the pickle names
+    view: mmap.mmap | None = None  # of the memory file that it came in
+
+    def release(self) -> bool:
+        """Closes the view that it came in; false: what was made of it still uses that."""
+        if self.view is None:
+            return True
+        self.buffers.clear()
+        try:
+            if isinstance(self.body, memoryview):
+                self.body.release()
+            self.view.close()
+        except BufferError:
+            return False
+        return True
 
     @property
     def size(self) -> int:
@@ -47,7 +62,6 @@ class Layout(NamedTuple):
 
     parts: list[tuple[int, int]]
     size: int
-    copied: bool  # whether the receiver copies the file, so that the sender may fill it again
 
 
 class Parcel(NamedTuple):
@@ -77,13 +91,12 @@ class Frame(NamedTuple):
     descriptors: list[int]
 
 
-def pack(payload: Payload, create: Callable[[int], int] | None = None, copied_to: int = 0) -> Parcel:
+def pack(payload: Payload, create: Callable[[int], int] | None = None) -> Parcel:
     """Puts a payload into a memory file if it is large.
 
     Args:
         payload: What to pack.
         create: Gives a memory file of a size, as a descriptor; ``None``: a fresh one.
-        copied_to: Up to this size, the receiver is to copy the file instead of mapping it.
     """
     if not payload.buffers and len(payload.body) <= FRAME_LIMIT:
         return Parcel(payload.body, None, None, payload.arenas)
@@ -99,17 +112,17 @@ def pack(payload: Payload, create: Callable[[int], int] | None = None, copied_to
     except BaseException:
         os.close(descriptor)
         raise
-    return Parcel(b"", Layout(parts, end, end <= copied_to), descriptor, payload.arenas)
+    return Parcel(b"", Layout(parts, end), descriptor, payload.arenas)
 
 
 def _unpack(layout: Layout, descriptor: int, arenas: Sequence[SharedMemory]) -> Payload:
     try:
-        view = _memory.read if layout.copied else _memory.map_private
-        whole = memoryview(view(descriptor, layout.size))
+        view = _memory.map_private(descriptor, layout.size)
     finally:
         os.close(descriptor)
+    whole = memoryview(view)
     body, *buffers = (whole[begin : begin + length] for begin, length in layout.parts)
-    return Payload(body, buffers, arenas)
+    return Payload(body, buffers, arenas, None if isinstance(view, bytearray) else view)
 
 
 def _frame(

@@ -1,8 +1,7 @@
 """Memory files that are filled again and again.
 
-Of the 4 ms that it takes to put 10 MB into a fresh memory file, 3 go into making its pages. So files of moderate size
-are not mapped by the worker that gets them: it copies them out, on its own core, and when it has answered the file is
-free for the next chunk. A larger payload is mapped, and its file goes with the mapping: memory counts more there.
+Of the 4 ms that it takes to put 10 MB into a fresh memory file, 3 go into making its pages. So when a worker answers it
+says whether it has closed its view of the file that the items came in, and if so the file is free for the next chunk.
 """
 
 import os
@@ -10,7 +9,7 @@ from contextlib import suppress
 
 from parmap._transport import _memory
 from parmap._transport._links import Parcel, Payload, pack
-from parmap._tuning import COPY_LIMIT, SPARE_FILES
+from parmap._tuning import SPARE_BYTES, SPARE_FILES
 
 
 class Spares:
@@ -22,7 +21,7 @@ class Spares:
 
     def pack(self, payload: Payload) -> Parcel:
         """Packs a payload for a worker, into a file that was used before if there is one."""
-        return pack(payload, self._open, COPY_LIMIT)
+        return pack(payload, self._open)
 
     def _open(self, size: int) -> int:
         if not self._free:
@@ -34,18 +33,18 @@ class Spares:
         return descriptor
 
     def sent(self, parcel: Parcel, key: object) -> None:
-        """Keeps the file of a parcel that was sent, if its receiver copies it, until it is given back."""
-        if parcel.descriptor is None or parcel.layout is None or not parcel.layout.copied:
+        """Keeps the file of a parcel that was sent, unless it is very large, until it is given back."""
+        if parcel.descriptor is None or parcel.layout is None or parcel.layout.size > SPARE_BYTES:
             parcel.close()
         else:
             self._lent[key] = parcel.descriptor
 
-    def back(self, key: object) -> None:
-        """Takes the file of an answered parcel back."""
+    def back(self, key: object, kept: bool) -> None:
+        """Takes the file of an answered parcel back; ``kept``: its receiver still looks at it."""
         descriptor = self._lent.pop(key, None)
         if descriptor is None:
             return
-        if len(self._free) < SPARE_FILES:
+        if len(self._free) < SPARE_FILES and not kept:
             self._free.append(descriptor)
         else:
             os.close(descriptor)

@@ -16,10 +16,10 @@ import numpy as np
 import psutil
 import pytest
 
-from parmap import ParmapError, SerializationError, pimap, pmap
+from parmap import ParmapError, SerializationError, pimap, pmap, shutdown
 from parmap._tuning import FRAME_LIMIT
 from tests import faults
-from tests.contract.helpers import said
+from tests.contract.helpers import Ledger, said
 from tests.scripts import RunScript
 
 MEGABYTE = 1 << 20
@@ -95,6 +95,41 @@ def test_a_workers_memory_is_returned_after_each_chunk() -> None:
     arrays = [np.ones(LARGE // 8) for _ in range(8)]
     results = pmap(look, arrays, backend="process", workers=1, chunksize=1)
     assert max(size for size, _ in results) < 2.5 * LARGE
+
+
+def test_what_the_function_keeps_of_its_items_does_not_change() -> None:
+    """The memory that they came in is filled again only when nobody looks at it any more."""
+    kept: list[Array] = []
+
+    def keep(array: Array) -> list[tuple[float, float]]:
+        if array[0] % 3:
+            kept.append(array[1:])
+        return [(float(each[0]), float(each[-1])) for each in kept]
+
+    arrays = [np.full(MEGABYTE // 8, float(number)) for number in range(60)]
+    for pairs in pmap(keep, arrays, backend="process", workers=2, chunksize=1):
+        assert all(first == last for first, last in pairs)
+        numbers = [number for number, _ in pairs]
+        assert numbers == sorted(set(numbers))
+
+
+def test_what_a_child_of_a_worker_looks_at_does_not_change(ledger: Ledger) -> None:
+    """It lives on after the item, with the memory that the item came in."""
+
+    def fork(array: Array) -> None:
+        if array[0] == 0:
+            reading, writing = os.pipe()
+            if os.fork() == 0:
+                os.close(writing)
+                os.read(reading, 1)  # until the worker has ended, all other items done
+                ledger.write(f"{array[0]} {array[-1]}")
+                os._exit(0)
+
+    arrays = [np.full(MEGABYTE // 8, float(number)) for number in range(20)]
+    pmap(fork, arrays, backend="process", workers=1, chunksize=1)
+    shutdown()
+    assert wait_until(lambda: bool(ledger.lines()))
+    assert ledger.lines() == ["0.0 0.0"]
 
 
 @pytest.fixture

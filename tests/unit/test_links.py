@@ -252,6 +252,30 @@ def test_a_large_payload_is_writable_and_private(ends: tuple[Link, Link]) -> Non
     assert bytes(one.buffers[1]) == b"b" * 70_000
 
 
+@pytest.mark.parametrize("kept", [False, True])
+def test_memory_is_let_go_when_nobody_looks_at_it(ends: tuple[Link, Link], kept: bool) -> None:
+    """The receiver says whether what it has made of a payload still uses the file."""
+    ours, other = ends
+    parcel = pack(Payload(b"", [memoryview(b"x" * 70_000)]))
+    ours.send(Hello(1), parcel)
+    parcel.close()
+    (frame,) = frames(other)
+    assert frame.payload is not None
+    taken = [frame.payload.buffers[0]] if kept else []
+    assert frame.payload.release() is not kept
+    assert [bytes(each[:2]) for each in taken] == [b"xx"] * kept
+
+
+def test_what_came_in_the_frame_has_no_memory_to_let_go(ends: tuple[Link, Link]) -> None:
+    """It is a copy."""
+    ours, other = ends
+    ours.send(Hello(1), pack(Payload(b"small", [])))
+    (frame,) = frames(other)
+    assert frame.payload is not None
+    assert frame.payload.release()
+    assert frame.payload.body == b"small"
+
+
 def test_a_parcel_outlives_its_origin(ends: tuple[Link, Link]) -> None:
     """What is changed after packing is not sent."""
     ours, other = ends

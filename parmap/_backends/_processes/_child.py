@@ -23,7 +23,7 @@ from parmap import _cores, _nesting, _settings
 from parmap._backends._processes import _page
 from parmap._backends._processes._page import Overheard, Page
 from parmap._errors import in_words
-from parmap._records import Chunk, Done, Task
+from parmap._records import Chunk, Task
 from parmap._transport import _lifeline
 from parmap._transport._exceptions import pack_error
 from parmap._transport._links import Frame, Link, Parcel, pack
@@ -102,40 +102,19 @@ class _Sender:
                 self._sender = 0
 
 
-class _Child:
-    def __init__(self, number: int, link: Link, page: Page, overheard: Overheard) -> None:
+class _Inbox:
+    """The frames that have arrived, one at a time."""
+
+    def __init__(self, link: Link) -> None:
         self._link = link
-        self._send = _Sender(link).send
-        self._page = page
-        self._overheard = overheard
-        self._name = f"worker {number} (process {os.getpid()})"
         self._frames: deque[Frame] = deque()
-        self._call = -1
-        self._task: Task | None = None
-        self._initialized = False
-        self._main = types.ModuleType("__main__")
-        self._speakers = speakers(self._send)
-        self._reporter = Reporter(self._send)
 
-    def serve(self) -> None:
-        _reseed()
-        gc.enable()
-        self._send(Hello(os.getpid()))
-        handlers: dict[type, Callable[[Frame], None]] = {
-            Setting: self._apply,
-            Define: self._define,
-            Work: self._work,
-            End: self._end,
-        }
-        try:
-            while True:
-                frame = self._next(IDLE_LIFE)
-                handlers[type(frame.message)](frame)
-                del frame  # while it waits, a worker keeps no items
-        except _HungUp:
-            return
+    def next(self, patience: float | None = None) -> Frame:
+        """The next frame.
 
-    def _next(self, patience: float | None = None) -> Frame:
+        Raises:
+            _HungUp: There will be none, or none has come for ``patience`` seconds.
+        """
         while not self._frames:
             self._link.socket.settimeout(patience)
             try:
@@ -148,6 +127,45 @@ class _Child:
                 raise _HungUp
             self._frames.extend(frames)
         return self._frames.popleft()
+
+    def put_back(self, frames: list[Frame]) -> None:
+        """Has them come again, before all others."""
+        self._frames.extendleft(reversed(frames))
+
+
+class _Child:
+    def __init__(self, number: int, link: Link, page: Page, overheard: Overheard) -> None:
+        self._inbox = _Inbox(link)
+        self._send = _Sender(link).send
+        self._page = page
+        self._overheard = overheard
+        self._name = f"worker {number} (process {os.getpid()})"
+        self._call = -1
+        self._task: Task | None = None
+        self._initialized = False
+        self._main = types.ModuleType("__main__")
+        self._speakers = speakers(self._send)
+        self._reporter = Reporter(self._send)
+        self._forks = 0  # of this process: a child of it has views of its own of what is mapped here
+
+    def serve(self) -> None:
+        os.register_at_fork(before=self._note_fork)
+        _reseed()
+        gc.enable()
+        self._send(Hello(os.getpid()))
+        handlers: dict[type, Callable[[Frame], None]] = {
+            Setting: self._apply,
+            Define: self._define,
+            Work: self._work,
+            End: self._end,
+        }
+        try:
+            while True:
+                frame = self._inbox.next(IDLE_LIFE)
+                handlers[type(frame.message)](frame)
+                del frame  # while it waits, a worker keeps no items
+        except _HungUp:
+            return
 
     def _apply(self, frame: Frame) -> None:
         setting: Setting = frame.message
@@ -194,9 +212,9 @@ class _Child:
     def _ask(self, name: str) -> Any:
         self._send(Need(name))
         waiting: list[Frame] = []
-        while not isinstance((frame := self._next()).message, Definition):
+        while not isinstance((frame := self._inbox.next()).message, Definition):
             waiting.append(frame)
-        self._frames.extendleft(reversed(waiting))
+        self._inbox.put_back(waiting)
         if frame.payload is None:
             raise AttributeError(f"module '__main__' has no attribute {name!r}")
         return load(frame.payload, self._find)
@@ -218,8 +236,19 @@ class _Child:
             self._send(Unreadable(work.call, work.number, in_words(error)))
             self._enter(_page.IDLE)
             return
+        forks = self._forks
+        finished, parcel = self._run(self._task, work, items)
+        del items  # the last who looks at the memory that they came in, unless the function has kept something
+        kept = not frame.payload.release() or self._forks > forks
+        try:
+            self._send(finished._replace(kept=kept), parcel)
+        finally:
+            parcel.close()
+        self._enter(_page.IDLE)
+
+    def _run(self, task: Task, work: Work, items: list[Any]) -> tuple[Finished, Parcel]:
+        slots = self._page.slots
         self._enter(_page.RUNNING)
-        task = self._task
 
         def go_on(done: int) -> bool:
             slots[_page.SINCE] = monotonic_ns()
@@ -227,8 +256,13 @@ class _Child:
 
         done = run_chunk(task, Chunk(work.start, items), self._name, slots, go_on)
         self._enter(_page.ANSWERING)
-        self._answer(work, done)
-        self._enter(_page.IDLE)
+        for speaker in self._speakers:
+            speaker.finish()
+        parcel, failures = make_answer(done, self._name, lambda value: pack(dump(value, back=True)), Parcel.close)
+        return Finished(work.call, work.number, failures, done.seconds, done.cpu, kept=False), parcel
+
+    def _note_fork(self) -> None:
+        self._forks += 1
 
     def _enter(self, phase: int) -> None:
         self._page.slots[_page.SINCE] = monotonic_ns()
@@ -245,12 +279,3 @@ class _Child:
             self._send(Undefined(self._call, "its initializer failed", pack_error(error)))
             return False
         return True
-
-    def _answer(self, work: Work, done: Done) -> None:
-        for speaker in self._speakers:
-            speaker.finish()
-        parcel, failures = make_answer(done, self._name, lambda value: pack(dump(value, back=True)), Parcel.close)
-        try:
-            self._send(Finished(work.call, work.number, failures, done.seconds, done.cpu), parcel)
-        finally:
-            parcel.close()
