@@ -9,7 +9,8 @@ A meter watches one thread from another one, without any help from it:
   waited for a core, on a busy machine, is taken off;
 - where the knocks are in time, the measuring thread keeps the GIL for a moment: code that only gives it up for
   moments, as NumPy does on small arrays, cannot go on then, which its CPU clock tells;
-- the CPU clock of the process tells whether the item keeps several cores busy by itself.
+- the CPU clock of the process tells whether the item keeps several cores busy by itself, and those of the programs
+  that it has started (`_programs`) whether they do.
 
 Where a signal does not exist, the meter answers as for computing work that holds the GIL.
 """
@@ -39,11 +40,12 @@ from parmap._tuning import (
 
 
 class Signals(NamedTuple):
-    """What a window showed. Shares are of the window's time, 0 to 1."""
+    """What a window showed. Shares are of the window's time, 0 to 1; CPU is by wall time."""
 
     waiting: float
     gil_held: float
     process_cpu: float
+    programs_cpu: float = 0.0
 
 
 class Pace:
@@ -82,6 +84,7 @@ class _Reading(NamedTuple):
     cpu: float  # seconds the thread computed
     queued: float  # seconds the thread was ready but had no core
     process: float
+    programs: float
 
 
 class Meter:
@@ -93,7 +96,8 @@ class Meter:
 
     def __init__(self) -> None:
         self._clock = thread_clock()
-        self._schedstat = _open_schedstat(threading.get_native_id())
+        self._native = threading.get_native_id()
+        self._schedstat = _open_schedstat(self._native)
         self._own_schedstat = -1  # of the measuring thread, once it is needed
         self._own_queued = 0.0  # that it had waited for a core, as last seen; it is not old
         self._knocking = self._late = 0.0  # seconds of the window
@@ -137,7 +141,8 @@ class Meter:
         progress = sum(self._progress) / len(self._progress) if self._progress else 1.0
         if progress < GOES_ON_ABOVE and queued <= BUSY_SHARE * wall:
             gil_held = max(gil_held, 1 - progress)
-        return Signals(min(1.0, max(0.0, waiting)), min(1.0, max(0.0, gil_held)), process)
+        programs = max(0.0, now.programs - begin.programs) / wall
+        return Signals(min(1.0, max(0.0, waiting)), min(1.0, max(0.0, gil_held)), process, programs)
 
     def close(self) -> None:
         """Gives the descriptors back."""
@@ -153,7 +158,8 @@ class Meter:
 
     def _read(self) -> _Reading:
         cpu = 0.0 if self._clock is None else _cpu(self._clock)
-        return _Reading(time.perf_counter(), cpu, _queued(self._schedstat), time.process_time())
+        queued, programs = _queued(self._schedstat), _programs(self._native)
+        return _Reading(time.perf_counter(), cpu, queued, time.process_time(), programs)
 
 
 def _cpu(clock: int) -> float:
@@ -185,6 +191,15 @@ def _queued(schedstat: int) -> float:
         with contextlib.suppress(OSError, ValueError, IndexError):
             return int(os.pread(schedstat, 64, 0).split()[1]) / 1e9
     return 0.0
+
+
+def _programs(native: int) -> float:
+    """CPU seconds of programs that were started; see `_programs.program_seconds`."""
+    if "subprocess" not in sys.modules:
+        return 0.0
+    from parmap._programs import program_seconds  # `import parmap` does without
+
+    return program_seconds(native)
 
 
 def thread_clock() -> int | None:

@@ -81,6 +81,7 @@ class Prospect:
             waiting=signals.waiting,
             gil_held=signals.gil_held,
             process_cpu=signals.process_cpu,
+            programs_cpu=signals.programs_cpu,
             cores=cpu_count(),
             warm=_processes_are_warm(),
             transport=self._known.transport,

@@ -122,6 +122,7 @@ class Facts(NamedTuple):
     process_cpu: float  # CPU seconds of the process by second of wall time in the last window
     cores: int
     warm: bool  # worker processes are there already
+    programs_cpu: float = 0.0  # as process_cpu, of the programs that the process has started
     transport: float = 0.0  # seconds that an item and its result need to be pickled and copied; inf: they cannot be
     refused: frozenset[str] = frozenset()  # backends that were tried and did not pay
     imports: float = 0.0  # seconds that a fresh worker needs to import what the function does, roughly

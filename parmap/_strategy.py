@@ -79,12 +79,14 @@ def plan_better(options: Options, plan: Plan, facts: Facts | None, trial: Trial)
             return other
     # The loop would have taken what it took before, but no longer than the items took here, and at least what they
     # computed.
-    computed = trial.cpu / trial.items
+    here, computed = trial.work / trial.items, trial.cpu / trial.items
     seen = seconds_per_item(facts)
+    if is_guess(facts):  # which knows no more than that an item takes so long at least
+        seen = max(seen, here if facts.waiting > WAITING_BELOW else computed)
     if computed > max(seen / 4, STILL_FITS * seen * (1 - facts.waiting)):
         loop = computed  # they waited then, and do not now
     else:
-        loop = max(min(seen, trial.work / trial.items), computed)
+        loop = max(min(seen, here), computed)
     speedup = trial.items * loop / trial.wall
     if plan.backend == "thread" and speedup < GIL_BOUND_BELOW:
         computing = facts._replace(done=0, left=trial.left, waiting=0.0, gil_held=1.0).at(loop)
@@ -140,15 +142,18 @@ def _workers_for_waiting(options: Options, facts: Facts) -> Plan | None:
     backend, most, uneven = "thread", MAX_THREADS, UNEVEN_WAITS
     if options.seed is not None or gil_bound:
         backend, most, uneven = "process", MAX_WAITING_PROCESSES, 1
+    why = f"the items wait {facts.waiting:.0%} of their time"
+    if facts.programs_cpu > WAITING_BELOW:
+        uneven, why = 1, "the items wait for programs that compute"
     # While one item waits, the others may compute: 1 / (share of computing) items keep one core busy on average.
-    computing = max(1 - facts.waiting, 1 / most)
+    computing = max(1 - facts.waiting + facts.programs_cpu, 1 / most)
     workers = options.workers or max(2, min(most, round(uneven * facts.cores / computing)))
     if facts.left is not None:
         workers = min(workers, max(facts.left, 1))
     start = START_THREADS if backend == "thread" else _start_of_processes(facts, workers)
     if backend in facts.refused or seconds_left(facts) * facts.waiting <= start * WORTH_FACTOR:
         return None
-    return Plan(backend, workers, f"the items wait {facts.waiting:.0%} of their time")
+    return Plan(backend, workers, why)
 
 
 def seconds_missed(options: Options, facts: Facts) -> float:

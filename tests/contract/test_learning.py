@@ -1,6 +1,8 @@
 """``auto``: what it chooses, what it remembers, and what it does when a choice was wrong. Never another answer."""
 
 import logging
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from parmap import FallbackWarning, pimap, pmap
+from parmap import FallbackWarning, cpu_count, pimap, pmap
 from parmap._learned import learned
 from parmap._records import Facts
 from tests.contract.helpers import Ledger, busy, here
@@ -136,6 +138,20 @@ def test_threads_that_turn_out_to_be_bound_by_the_gil_are_left(lazy: bool, plans
     assert sorted(map(int, ledger.lines())) == list(range(700))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell of programs that run")
+def test_programs_that_compute_are_not_all_run_at_once(plans: Plans) -> None:
+    """They need the cores, though the items only wait for them."""
+
+    def work(item: int) -> int:
+        spin = "import time\nwhile time.process_time() < 0.2: pass"
+        return subprocess.run([sys.executable, "-S", "-c", spin], check=True).returncode
+
+    pmap(work, range(12))
+    (line,) = plans.lines
+    assert "programs that compute" in line
+    assert int(line.split()[1]) <= 2 * cpu_count()
+
+
 def test_items_that_wait_under_a_timeout_get_more_processes(plans: Plans, ledger: Ledger) -> None:
     """As threads cannot be ended; and no item is run twice."""
 
@@ -154,7 +170,7 @@ class Heavy:
     """An item that takes long to be pickled and is quickly used."""
 
     def __init__(self) -> None:
-        self.seconds = 0.02
+        self.seconds = 0.1
 
     def __reduce__(self) -> Any:
         end = time.perf_counter() + self.seconds

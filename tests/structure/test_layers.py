@@ -25,6 +25,7 @@ WORDS: Patterns = ("_errors", "_records", "_typing", "_tuning")
 POLICY: Patterns = ("_options", "_strategy", "_chunks", "_window", "_merge", "_parts", "_source")
 HANDS: Patterns = (
     "_observe",
+    "_programs",
     "_cores",
     "_blas",
     "_companion",
@@ -63,7 +64,8 @@ TABLE: dict[str, Patterns] = {
     "_parts": WORDS,
     "_source": WORDS,
     # hands: words, and each other where it says so
-    "_observe": WORDS,
+    "_programs": WORDS,
+    "_observe": (*WORDS, "_programs"),
     "_cores": WORDS,
     "_random": WORDS,
     "_worker": (*WORDS, "_random"),

@@ -1,14 +1,10 @@
 """The meter with clocks that a script turns: what it makes of every kind of item."""
 
-import functools
 import os
-import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,13 +16,9 @@ from parmap._observe import (
     Meter,
     Signals,
     eager_switching,
-    import_seconds,
-    is_posix,
-    may_fork,
     thread_clock,
-    why_no_processes,
 )
-from parmap._tuning import IMPORT_SECONDS, KNOCK_PAUSE
+from parmap._tuning import KNOCK_PAUSE
 
 CLOCK = 77  # stands for the thread's
 WATCHED, OWN = 1 << 20, 1 << 21  # stand for descriptors of the kernel's files; no test closes them
@@ -40,6 +32,7 @@ class Clocks:
     cpu: float = 500.0
     process: float = 800.0
     queued: float = 20.0
+    programs: float = 5.0
     own_queued: float = 30.0
     free: float = 1.0  # share of the time without the GIL that the thread goes on
     ended: bool = False  # the thread, and its clock with it
@@ -91,6 +84,7 @@ def turn(patch: pytest.MonkeyPatch, clocks: Clocks, clock: int | None = CLOCK) -
     patch.setattr(_observe, "thread_clock", lambda: clock)
     patch.setattr(_observe, "_progress", lambda _: clocks.free)
     patch.setattr(_observe, "_open_schedstat", lambda native: -1)
+    patch.setattr(_observe, "_programs", lambda native: clocks.programs)
 
 
 def make_meter(patch: pytest.MonkeyPatch, clocks: Clocks) -> Meter:
@@ -126,7 +120,7 @@ def ended(meter: Meter) -> Signals:
 
 def near(found: Signals, waiting: float, gil_held: float, process_cpu: float) -> bool:
     """Whether signals are as expected, up to rounding."""
-    return list(found) == pytest.approx([waiting, gil_held, process_cpu], abs=1e-6)
+    return list(found[:3]) == pytest.approx([waiting, gil_held, process_cpu], abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +187,13 @@ def test_progress_is_that_of_the_other_thread() -> None:
     assert _observe._progress(clocks[0]) < 0.5
     done.set()
     waiting.join()
+
+
+def test_programs_that_compute(meter: Meter, clocks: Clocks) -> None:
+    """They are what the thread waits for."""
+    clocks.pass_time(0.02)
+    clocks.programs += 0.03
+    assert ended(meter).programs_cpu == pytest.approx(1.5)
 
 
 def test_a_busy_machine_is_not_taken_for_a_held_gil(meter: Meter, clocks: Clocks) -> None:
@@ -323,71 +324,3 @@ def test_switching_leaves_the_users_choice_alone() -> None:
         assert sys.getswitchinterval() == 0.25
     finally:
         sys.setswitchinterval(before)
-
-
-# --- what this machine can do ---
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [("frozen", True, "frozen executable"), ("executable", "", "sys.executable is empty")],
-)
-def test_why_there_are_no_processes(monkeypatch: pytest.MonkeyPatch, name: str, value: object, words: str) -> None:
-    """In words, for the warning."""
-    assert why_no_processes() is None
-    monkeypatch.setattr(sys, name, value, raising=False)
-    assert words in str(why_no_processes())
-
-
-def test_no_processes_on_this_platform(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The platform is named."""
-    monkeypatch.setattr(sys, "platform", "emscripten")
-    assert "emscripten" in str(why_no_processes())
-
-
-def test_a_standalone_program_of_nuitka_is_frozen_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its modules are marked, and only those of a program that has no interpreter."""
-    for standalone in (False, True):
-        monkeypatch.setattr(_observe, "__compiled__", SimpleNamespace(standalone=standalone), raising=False)
-        assert ("frozen executable" in str(why_no_processes())) is standalone
-
-
-def in_main(func: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A function of the program's script."""
-    func.__module__ = "__main__"
-    return func
-
-
-def test_what_a_worker_has_to_import(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The packages that the function's module stands on count, not the standard library, not what is there anyway."""
-    package, user = ModuleType("heavy"), ModuleType("user")
-    user.__dict__.update(heavy=package, os=os, meter=Meter, func=lambda item: item)
-    user.func.__module__ = "user"
-    for name in ("heavy", "heavy.a", "heavy.a.b", "heavier", "user"):
-        monkeypatch.setitem(sys.modules, name, {"heavy": package, "user": user}.get(name, ModuleType(name)))
-    assert import_seconds(user.func) == pytest.approx(3 * IMPORT_SECONDS)
-    monkeypatch.setitem(vars(sys.modules["__main__"]), "heavy", package)
-    assert import_seconds(in_main(lambda item: item)) == 0.0
-    assert import_seconds(in_main(lambda item: heavy.func(item))) == pytest.approx(3 * IMPORT_SECONDS)  # type: ignore[name-defined] # noqa: F821
-    assert import_seconds(len) == 0.0
-    assert import_seconds(functools.partial(user.func)) == 0.0
-
-
-def test_where_a_process_may_fork(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not on macOS, nor where there is no fork."""
-    assert may_fork()
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "platform", "darwin")
-        assert not may_fork()
-    monkeypatch.delattr(os, "fork")
-    assert not may_fork()
-
-
-def test_what_is_posix(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Starting programs, and sending descriptors to them."""
-    assert is_posix()
-    with monkeypatch.context() as patch:
-        patch.delattr(socket, "AF_UNIX")
-        assert not is_posix()
-    monkeypatch.delattr(os, "posix_spawn")
-    assert not is_posix()

@@ -45,6 +45,7 @@ FACTS = st.builds(
     waiting=st.floats(0, 1),
     gil_held=st.floats(0, 1),
     process_cpu=st.floats(0, 64),
+    programs_cpu=st.floats(0, 64),
     cores=st.integers(1, 64),
     warm=st.booleans(),
     transport=st.floats(0, 10) | st.just(math.inf),
@@ -94,6 +95,9 @@ def test_workers_that_were_given(backend: str, workers: int, cores: int) -> None
         ({"waiting": 0.8}, ("thread", 40)),
         ({"waiting": 1.0}, ("thread", MAX_THREADS)),
         ({"waiting": 0.9, "left": 3}, ("thread", 3)),
+        ({"waiting": 0.95, "programs_cpu": 0.95}, ("thread", 4)),  # programs do the computing
+        ({"waiting": 0.9, "programs_cpu": 0.3}, ("thread", 20)),
+        ({"waiting": 1.0, "programs_cpu": 4.0}, ("thread", 2)),
         ({"waiting": 0.9, "cores": 1}, ("thread", 20)),
         ({"process_cpu": 3.5}, None),  # the items keep the cores busy already
         ({"process_cpu": 3.5, "gil_held": 0.1}, None),
@@ -198,6 +202,16 @@ def test_more_waiting_never_lowers_the_thread_count(
     assert few <= many
 
 
+@given(FACTS, WORKERS, st.floats(0, 64))
+def test_programs_that_compute_more_never_raise_the_thread_count(
+    facts: Facts, workers: int | None, more: float
+) -> None:
+    """They need the cores."""
+    asked = OPTIONS._replace(workers=workers)
+    other = facts._replace(programs_cpu=facts.programs_cpu + more)
+    assert threads(plan_seen(asked, other)) <= threads(plan_seen(asked, facts))
+
+
 @given(FACTS, WORKERS, st.integers(0, 10_000), st.floats(0, 100))
 def test_more_work_never_loses_a_plan(facts: Facts, workers: int | None, items: int, seconds: float) -> None:
     """Neither more items nor longer ones."""
@@ -291,6 +305,17 @@ def test_what_came_of_a_plan(plan: Plan, trial: Trial, expected: str | None) -> 
     """The loop took 10 ms an item."""
     better = plan_better(OPTIONS, plan, COMPUTING._replace(busy=0.11, done=10, warm=True), trial)
     assert (None if better is None else better.backend) == expected
+
+
+def test_one_item_that_had_not_ended_says_little_of_the_loop() -> None:
+    """It waits for 200 ms, of which the loop was seen for 20: two at a time are twice as fast, not slower."""
+    seen = COMPUTING._replace(busy=0.02, done=0, current=0.02, waiting=1.0, gil_held=0.0, process_cpu=0.0)
+    trial = Trial(wall=0.8, items=8, work=1.6, cpu=0.0, left=50)
+    assert plan_better(OPTIONS._replace(workers=2), Plan("thread", 2, "they wait"), seen, trial) is None
+    computing = seen._replace(waiting=0.0, gil_held=0.0, warm=True)
+    better = plan_better(OPTIONS, THREADS, computing, Trial(wall=0.8, items=4, work=3.2, cpu=0.8, left=50))
+    assert better is not None
+    assert better.backend == "process"  # what they waited for was the GIL
 
 
 def test_a_change_says_why() -> None:
