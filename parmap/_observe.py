@@ -100,6 +100,7 @@ class Meter:
         self._schedstat = _open_schedstat(self._native)
         self._own_schedstat = -1  # of the measuring thread, once it is needed
         self._own_queued = 0.0  # that it had waited for a core, as last seen; it is not old
+        self._others = _running(self._native)  # programs that no item has started
         self._knocking = self._late = 0.0  # seconds of the window
         self._progress: list[float] = []  # share of each moment with the GIL kept that the thread computed
         self._begin = self._read()
@@ -158,7 +159,7 @@ class Meter:
 
     def _read(self) -> _Reading:
         cpu = 0.0 if self._clock is None else _cpu(self._clock)
-        queued, programs = _queued(self._schedstat), _programs(self._native)
+        queued, programs = _queued(self._schedstat), _programs(self._native, self._others)
         return _Reading(time.perf_counter(), cpu, queued, time.process_time(), programs)
 
 
@@ -193,13 +194,22 @@ def _queued(schedstat: int) -> float:
     return 0.0
 
 
-def _programs(native: int) -> float:
+def _running(native: int) -> frozenset[str]:
+    """The programs that a thread has running; see `_programs.running`."""
+    if "subprocess" not in sys.modules:
+        return frozenset()
+    from parmap._programs import running  # `import parmap` does without
+
+    return running(native)
+
+
+def _programs(native: int, apart: frozenset[str]) -> float:
     """CPU seconds of programs that were started; see `_programs.program_seconds`."""
     if "subprocess" not in sys.modules:
         return 0.0
-    from parmap._programs import program_seconds  # `import parmap` does without
+    from parmap._programs import program_seconds
 
-    return program_seconds(native)
+    return program_seconds(native, apart)
 
 
 def thread_clock() -> int | None:

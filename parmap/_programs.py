@@ -1,4 +1,4 @@
-"""What the programs that a thread has started compute, while the thread waits for them.
+"""What the programs that a thread starts compute, while the thread waits for them.
 
 Time in which they are ready to compute and have no core counts too, while they run: on a busy machine they are not to
 look as if they waited.
@@ -6,37 +6,43 @@ look as if they waited.
 
 import os
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 
 
-def program_seconds(native: int) -> float:
+def running(native: int) -> frozenset[str]:
+    """The processes that a thread, by the system's number, has started and that have not ended; Linux tells of them."""
+    return frozenset(_read(f"/proc/self/task/{native}/children"))
+
+
+def program_seconds(native: int, apart: Collection[str]) -> float:
     """CPU seconds of all programs that the process has started and waited for, and of those that a thread has running.
 
     A program that ends and is waited for moves from the ones to the others, so the difference of two readings is what
     was computed in between, as long as there was a core for all.
 
     Args:
-        native: The thread, by the system's number; Linux tells of what it has running, others do not.
+        native: The thread, by the system's number.
+        apart: Processes that do not count while they run, such as those that were there before.
     """
     if sys.platform == "win32":
         return 0.0
     import resource
 
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return ended.ru_utime + ended.ru_stime + _running(f"/proc/self/task/{native}")
+    return ended.ru_utime + ended.ru_stime + sum(_seconds(each) for each in running(native) - frozenset(apart))
 
 
-def _running(task: str) -> float:
-    """CPU seconds of the processes that a thread has started and that those have started, as far as one may look."""
+def _seconds(process: str) -> float:
+    """CPU seconds of a process and of those that it has started, as far as one may look."""
+    tasks: list[str] = []
+    with suppress(OSError):
+        tasks = os.listdir(f"/proc/{process}/task")
     seconds = 0.0
-    for child in _read(f"{task}/children"):
-        tasks: list[str] = []
-        with suppress(OSError):
-            tasks = os.listdir(f"/proc/{child}/task")
-        for each in tasks:
-            path = f"/proc/{child}/task/{each}"
-            told = _read(f"{path}/schedstat")
-            seconds += sum(map(int, told[:2])) / 1e9 + _running(path)
+    for each in tasks:
+        task = f"/proc/{process}/task/{each}"
+        seconds += sum(map(int, _read(f"{task}/schedstat")[:2])) / 1e9
+        seconds += sum(map(_seconds, _read(f"{task}/children")))
     return seconds
 
 

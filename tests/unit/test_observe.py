@@ -84,7 +84,7 @@ def turn(patch: pytest.MonkeyPatch, clocks: Clocks, clock: int | None = CLOCK) -
     patch.setattr(_observe, "thread_clock", lambda: clock)
     patch.setattr(_observe, "_progress", lambda _: clocks.free)
     patch.setattr(_observe, "_open_schedstat", lambda native: -1)
-    patch.setattr(_observe, "_programs", lambda native: clocks.programs)
+    patch.setattr(_observe, "_programs", lambda native, apart: clocks.programs)
 
 
 def make_meter(patch: pytest.MonkeyPatch, clocks: Clocks) -> Meter:
