@@ -1,8 +1,9 @@
 """The loop in the caller's thread, watched from a second one, and the hand-over to an engine.
 
 A call with ``backend="auto"`` begins as the plain loop. A watch beside it looks at what the loop does and, when it
-pays, opens an engine and gives it items, while the caller's thread goes on with its own. As soon as a worker is up
-the caller gives the items that it has not started back, ends the one that it is in, and takes the engine over.
+pays, opens an engine, while the caller's thread goes on with its items. As soon as a worker is up, and not before,
+the engine gets items: the caller gives those that it has not started back, ends the one that it is in, and takes the
+engine over. So a call that ends sooner than was forecast does not wait for workers.
 
 Who owns what:
 
@@ -134,7 +135,7 @@ class _Watch:
             self._prospect.guess = False
 
     def take_offer(self) -> None:
-        """Opens the engine that the watch has found right, if that pays, and feeds it while it starts.
+        """Opens the engine that the watch has found right, if that pays, and then asks whether it is up.
 
         The caller does so itself because the two threads would fight for the GIL: while one computes, whatever
         releases the GIL in the other, each file that an import reads, costs it a switch interval.
@@ -151,7 +152,6 @@ class _Watch:
             self._open(prospect.plan)
         if self._driver is not None:
             if not self._driver.backend.ready:
-                self._driver.fill()
                 self._driver.settle(0)
             self._ready = self._driver.backend.ready or self._driver.broken is not None
 
@@ -302,8 +302,9 @@ class _Watch:
     def _feed(self, driver: Driver) -> None:
         """Drives the engine; as soon as it is up, takes the items that the caller has not started for it."""
         while self._handover.stop.locked() and driver.broken is None:
-            if driver.backend.ready and not self._ready:
-                self._ready = True
-                self._give_back()
-            driver.fill(pull=False)
+            if driver.backend.ready:
+                if not self._ready:
+                    self._ready = True
+                    self._give_back()
+                driver.fill(pull=False)
             driver.settle()

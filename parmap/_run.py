@@ -189,7 +189,8 @@ def engine(call: Call, plan: Plan) -> Driver:
         if is_posix():
             from parmap._backends._processes import Processes
 
-            backend = Processes(call.task, plan.workers, cpu_count())
+            wanted = plan.workers if call.left is None else call.left
+            backend = Processes(call.task, plan.workers, cpu_count(), wanted)
         else:
             from parmap._backends._executor import Executor
 

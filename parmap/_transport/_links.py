@@ -173,7 +173,20 @@ class Link:
             OSError: The other end is gone.
         """
         frame, beside = _frame(message, parcel, descriptors)
-        pieces = [*self._held, *frame]
+        self._held += frame
+        self._send_held(beside)
+
+    def flush(self) -> None:
+        """Sends what is held without waiting for another frame.
+
+        Raises:
+            OSError: The other end is gone.
+        """
+        if self._held:
+            self._send_held([])
+
+    def _send_held(self, beside: list[int]) -> None:
+        pieces = self._held.copy()
         self._held.clear()
         control = []
         if beside:

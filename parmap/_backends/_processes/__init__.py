@@ -46,13 +46,14 @@ class Processes:
         task: What to run.
         workers: How many processes there may be.
         cores: How many cores they may use together.
+        wanted: For how many of them there is work.
 
     Raises:
         SerializationError: The function or the initializer cannot travel.
         OSError: Workers cannot be started.
     """
 
-    def __init__(self, task: Task, workers: int, cores: int) -> None:
+    def __init__(self, task: Task, workers: int, cores: int, wanted: int) -> None:
         self.spare = 0
         self.depth = 1
         self._task = task
@@ -69,7 +70,7 @@ class Processes:
             pool().prepare(setting, needed_anyway(task))  # it comes up while the definition is made
         self._crew = Crew(define, make_definition(task), setting, workers)
         try:
-            self._crew.enlist()
+            self._crew.muster(wanted)
         except BaseException:
             self._crew.dismiss()
             raise
@@ -203,7 +204,7 @@ class Processes:
         exitcode = self._crew.bury(worker)
         outcomes: list[Outcome] = []
         innocent = worker.launcher.cut and worker.overdue is None
-        barren = bool(worker.held) and not innocent
+        barren = (bool(worker.held) or not worker.ready) and not innocent
         for dispatch in worker.held:
             if not innocent and dispatch.number == number and phase not in (_page.IDLE, _page.INITIALIZING):
                 outcomes += self._lost(worker, dispatch.chunk, phase, started, exitcode)
@@ -213,6 +214,8 @@ class Processes:
         self._barren = self._barren + 1 if barren else 0
         if self._barren >= self._tries:
             outcomes.append(Broken(WorkerCrashError(None, "", exitcode, words), elsewhere=phase == _page.IDLE))
+        elif not worker.ready and not any(self._crew):
+            self._crew.muster(1)
         return outcomes
 
     def _lost(self, worker: Worker, chunk: Chunk, phase: int, started: int, exitcode: int | None) -> list[Outcome]:

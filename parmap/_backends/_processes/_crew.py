@@ -4,6 +4,7 @@ import os
 import select
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 from parmap._backends._processes import _page
 from parmap._backends._processes._pool import Worker, pool
@@ -35,6 +36,16 @@ class Crew:
 
     def __iter__(self) -> Iterator[Worker]:
         return iter(list(self._workers.values()))
+
+    def muster(self, wanted: int) -> None:
+        """Takes a worker on; if it is only just starting, as many as are wanted, to import what they need meanwhile."""
+        if not self.enlist().ready:
+            for _ in range(1, min(wanted, self._limit)):
+                self.enlist()
+        for worker in self:
+            if not worker.ready:
+                with suppress(OSError):  # it is dead, which listening will tell
+                    worker.link.flush()
 
     def enlist(self) -> Worker:
         """Takes a worker on. It may turn out to be dead, as any other may at any time."""
