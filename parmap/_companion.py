@@ -33,7 +33,7 @@ class Companion(Kept):
 
     def watch(self, job: Watching) -> bool:
         """Gives it a job; false: it has left, or stayed behind in the parent at a fork."""
-        self._meter.begin()
+        self._meter.renew()
         return self.take(partial(job, self._meter))
 
     def release(self) -> None:

@@ -35,6 +35,8 @@ from parmap._tuning import (
     MOST_WINDOWS,
     SURE_AFTER,
     SWITCH_INTERVAL,
+    TAKEN_SHARE,
+    WAITING_BELOW,
     WATCH_WINDOW,
 )
 
@@ -105,6 +107,13 @@ class Meter:
         self._progress: list[float] = []  # share of each moment with the GIL kept that the thread computed
         self._begin = self._read()
 
+    def renew(self) -> None:
+        """Starts the first window of a call: the programs that run already are not its doing."""
+        self._others = _running(self._native)
+        if self._own_schedstat >= 0:
+            self._own_queued = _queued(self._own_schedstat)
+        self.begin()
+
     def begin(self) -> None:
         """Starts a window."""
         self._knocking = self._late = 0.0
@@ -129,20 +138,30 @@ class Meter:
         now, begin = self._read(), self._begin
         wall = max(now.wall - begin.wall, 1e-9)
         process = (now.process - begin.process) / wall
-        if self._clock is None:
-            return Signals(0.0, 1.0, process)
-        queued, own_queued = now.queued - begin.queued, 0.0
-        if queued > BUSY_SHARE * wall:  # so this thread may have had to wait for a core too
-            own_queued = self._own_waiting() - self._own_queued
-        if wall - queued - own_queued < SURE_AFTER and wall < MOST_WINDOWS * WATCH_WINDOW:
-            return None
-        self._own_queued += own_queued
-        waiting = 1 - ((now.cpu - begin.cpu) + queued) / wall
-        gil_held = (self._late - own_queued) / max(self._knocking - own_queued, 1e-9)
-        progress = sum(self._progress) / len(self._progress) if self._progress else 1.0
-        if progress < GOES_ON_ABOVE and queued <= BUSY_SHARE * wall:
-            gil_held = max(gil_held, 1 - progress)
         programs = max(0.0, now.programs - begin.programs) / wall
+        if self._clock is None:
+            return Signals(0.0, 1.0, process, programs)
+        queued, own_queued = now.queued - begin.queued, 0.0
+        idle = wall - (now.cpu - begin.cpu) - queued
+        is_waiting = idle > WAITING_BELOW * wall
+        if queued > BUSY_SHARE * wall or is_waiting:
+            # This thread may have waited for a core too; and the other one meanwhile, if this one had the GIL.
+            own_queued = self._own_waiting() - self._own_queued
+        patient = wall < MOST_WINDOWS * WATCH_WINDOW
+        if patient and wall - queued - own_queued < SURE_AFTER:
+            return None
+        progress = sum(self._progress) / len(self._progress) if self._progress else 1.0
+        stopped = progress < GOES_ON_ABOVE * (1 - queued / wall)
+        if stopped and not is_waiting and queued > TAKEN_SHARE * wall and self._is_in_its_place():
+            if patient:
+                self._progress.clear()
+                return None
+            stopped = False
+        self._own_queued += own_queued
+        waiting = (idle - own_queued) / max(wall - own_queued, 1e-9)
+        gil_held = (self._late - own_queued) / max(self._knocking - own_queued, 1e-9)
+        if stopped:
+            gil_held = max(gil_held, 1 - progress)
         return Signals(min(1.0, max(0.0, waiting)), min(1.0, max(0.0, gil_held)), process, programs)
 
     def close(self) -> None:
@@ -151,6 +170,11 @@ class Meter:
             if descriptor >= 0:
                 os.close(descriptor)
         self._schedstat = self._own_schedstat = -1
+
+    def _is_in_its_place(self) -> bool:
+        """Whether this thread runs on the core of the other one, which then goes on in no case."""
+        core = _core(self._native)
+        return core is not None and core == _core(threading.get_native_id())
 
     def _own_waiting(self) -> float:
         if self._own_schedstat < 0:
@@ -176,6 +200,15 @@ def _progress(clock: int) -> float:
     while (seconds := time.perf_counter() - begin) < HOLD_SECONDS:
         pass
     return (_cpu(clock) - before) / seconds
+
+
+def _core(native: int) -> int | None:
+    """The core that a thread of this process has, or had last; ``None``: that is not told."""
+    try:
+        with open(f"/proc/self/task/{native}/stat", encoding="utf-8", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[36])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _open_schedstat(native: int) -> int:

@@ -34,7 +34,7 @@ from parmap._observe import Meter, Pace, eager_switching
 from parmap._prospect import Prospect
 from parmap._records import Plan, Sample, Seen
 from parmap._run import Driver, drive, engine, log_plan, loop_sizer, warn_fallback
-from parmap._tuning import OFFER_WAIT, WATCH_WINDOW
+from parmap._tuning import OFFER_WAIT, REST, WATCH_WINDOW
 
 if TYPE_CHECKING:
     from parmap._companion import Companion
@@ -276,12 +276,15 @@ class _Watch:
     def _look(self, meter: Meter) -> bool:
         """Watches until there is a plan; false: the caller has no more use of one."""
         pace = Pace(self._started())
+        rest = 0.0
         while True:
             self._presence.wait()
             busy = self._presence.seconds()
             signals, begin = None, perf_counter()
             while signals is None:
-                end = perf_counter() + WATCH_WINDOW
+                if rest and self._handover.stop.acquire(timeout=rest):
+                    return False
+                end = perf_counter() + WATCH_WINDOW - rest
                 while perf_counter() < end:
                     if meter.knock(self._handover.stop):
                         return False
@@ -294,6 +297,7 @@ class _Watch:
                 continue  # the consumer took most of it
             if self._prospect.look(pace, self._serial.unstarted, signals):
                 return True
+            rest = REST  # the loop is likely to stay one, so it is disturbed less from now on
 
     def _started(self) -> int:
         """Items of the call that the caller has started."""

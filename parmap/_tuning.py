@@ -18,8 +18,15 @@ MOST_WINDOWS: Final = 5
 # The share of a window that a thread must have waited for a core before the machine counts as busy.
 BUSY_SHARE: Final = 0.03
 
+# And at which the measuring thread may have taken its core: then 0.03 and more, of a window.
+TAKEN_SHARE: Final = 0.015
+
 # The pause between two knocks on the GIL inside a window. Long against a wake-up (50 us), short against the window.
 KNOCK_PAUSE: Final = 0.001
+
+# The part of each window (seconds) but the first without knocks: each of them costs code that gives the GIL up all the
+# time, or keeps all cores busy, some 0.1 ms.
+REST: Final = 0.015
 
 # Seconds for which the measuring thread keeps the GIL to see whether the items go on without it, and how often it does
 # so in a window: 2 % of the window's time, for items that do not.
@@ -82,9 +89,9 @@ START_COLD: Final = 0.050
 # The same for each further worker (seconds), where more of them start than there are cores.
 START_WORKER: Final = 0.005
 
-# Seconds that importing a module of an installed package takes on average (NumPy: 84 modules in 60 to 100 ms), a little
-# less because the loop goes on meanwhile.
-IMPORT_SECONDS: Final = 0.0005
+# Seconds that importing a module of an installed package takes on average (NumPy: 84 modules in 56 to 78 ms, pandas with
+# it 294 in 206 to 239), a little more because the loop goes on meanwhile.
+IMPORT_SECONDS: Final = 0.001
 
 # --- workers ---
 

@@ -184,7 +184,7 @@ KINDS = {
     "sort": Kind(sort, lambda: [list(range(20_000, 0, -1)) for _ in range(100)], ("process", "loop")),
     "matmul": Kind(multiply, lambda: [np.ones((500, 500)) for _ in range(60)], ("thread", "loop")),
     "small Python": Kind(count, lambda: [10] * 500, ("loop",)),
-    "large Python": Kind(count, lambda: [100_000] * 160, ("process",)),
+    "large Python": Kind(count, lambda: [100_000] * 400, ("process",)),
     "long items": Kind(count, lambda: [8_000_000] * 3, ("process",)),
     "json": Kind(parse, lambda: range(1500), ("process",)),
     "regex": Kind(search, lambda: range(900), ("process",)),

@@ -34,6 +34,7 @@ class Clocks:
     queued: float = 20.0
     programs: float = 5.0
     own_queued: float = 30.0
+    in_its_place: bool = False  # the measuring thread has its core
     free: float = 1.0  # share of the time without the GIL that the thread goes on
     ended: bool = False  # the thread, and its clock with it
 
@@ -84,6 +85,7 @@ def turn(patch: pytest.MonkeyPatch, clocks: Clocks, clock: int | None = CLOCK) -
     patch.setattr(_observe, "thread_clock", lambda: clock)
     patch.setattr(_observe, "_progress", lambda _: clocks.free)
     patch.setattr(_observe, "_open_schedstat", lambda native: -1)
+    patch.setattr(Meter, "_is_in_its_place", lambda meter: clocks.in_its_place)
     patch.setattr(_observe, "_programs", lambda native, apart: clocks.programs)
 
 
@@ -157,7 +159,7 @@ def test_what_items_look_like(
         (0.0, 0.0002, 0.0, 1.0),  # it gives the GIL up for moments, and cannot go on without it
         (0.1, 0.0, 0.0, 0.9),
         (0.4, 0.0, 0.0, 0.0),  # it can, for the most part
-        (0.0, 0.0, 0.010, 0.0),  # or had no core to go on with
+        (0.2, 0.0, 0.015, 0.0),  # or had no core to go on with, half of the time
     ],
 )
 def test_what_goes_on_without_the_gil(
@@ -169,6 +171,23 @@ def test_what_goes_on_without_the_gil(
     assert not meter.knock(stop)
     clocks.pass_time(0.030, 0.030 - queued, 0.020, queued)
     assert ended(meter).gil_held == pytest.approx(expected, abs=0.2)
+
+
+def test_who_has_lost_its_core_to_the_meter_is_looked_at_again(meter: Meter, clocks: Clocks) -> None:
+    """It cannot go on, with or without the GIL; and if it never gets another core, nothing is known."""
+    stop: Any = Stop(clocks, 0.0)
+    clocks.free, clocks.in_its_place = 0.0, True
+    assert not meter.knock(stop)
+    clocks.pass_time(0.020, 0.019, queued=0.001)
+    assert meter.end() is None
+    clocks.in_its_place = False
+    assert not meter.knock(stop)
+    assert ended(meter).gil_held == 1
+    meter.begin()
+    clocks.in_its_place = True
+    assert not meter.knock(stop)
+    clocks.pass_time(0.100, 0.095, queued=0.005)
+    assert ended(meter).gil_held == 0
 
 
 def test_progress_is_that_of_the_other_thread() -> None:
