@@ -300,7 +300,8 @@ def import_seconds(func: Callable[..., Any]) -> float:
     if owner == "__main__":
         used = getattr(getattr(func, "__code__", None), "co_names", ())
         names = {name: names[name] for name in used if name in names}
-    found = [getattr(each, "__name__" if isinstance(each, ModuleType) else "__module__", "") for each in names.values()]
+    values = [value for name, value in names.items() if not name.startswith("__")]  # the user's, not its loader
+    found = [getattr(each, "__name__" if isinstance(each, ModuleType) else "__module__", "") for each in values]
     roots = {name.partition(".")[0] for name in found if isinstance(name, str)}
     roots -= sys.stdlib_module_names | {"parmap", owner.partition(".")[0]}
     return IMPORT_SECONDS * sum(name.partition(".")[0] in roots for name in list(sys.modules))
