@@ -103,7 +103,7 @@ class Meter:
         self._own_schedstat = -1  # of the measuring thread, once it is needed
         self._own_queued = 0.0  # that it had waited for a core, as last seen; it is not old
         self._others = _running(self._native)  # programs that no item has started
-        self._knocking = self._late = 0.0  # seconds of the window
+        self._knocking = self._late = self._rested = 0.0  # seconds of the window
         self._progress: list[float] = []  # share of each moment with the GIL kept that the thread computed
         self._begin = self._read()
 
@@ -116,9 +116,14 @@ class Meter:
 
     def begin(self) -> None:
         """Starts a window."""
-        self._knocking = self._late = 0.0
+        self._knocking = self._late = self._rested = 0.0
         self._progress.clear()
         self._begin = self._read()
+
+    def rest(self, stop: threading.Lock, seconds: float) -> bool:
+        """Sleeps; true: ``stop`` was released meanwhile."""
+        self._rested += seconds
+        return stop.acquire(timeout=seconds)
 
     def knock(self, stop: threading.Lock) -> bool:
         """Sleeps for a moment and notes by how much the awakening was late; true: ``stop`` was released meanwhile."""
@@ -159,6 +164,8 @@ class Meter:
             stopped = False
         self._own_queued += own_queued
         waiting = (idle - own_queued) / max(wall - own_queued, 1e-9)
+        # It may have done so before it came to its first knock.
+        own_queued = max(0.0, own_queued - max(0.0, wall - self._knocking - self._rested))
         gil_held = (self._late - own_queued) / max(self._knocking - own_queued, 1e-9)
         if stopped:
             gil_held = max(gil_held, 1 - progress)

@@ -282,7 +282,7 @@ class _Watch:
             busy = self._presence.seconds()
             signals, begin = None, perf_counter()
             while signals is None:
-                if rest and self._handover.stop.acquire(timeout=rest):
+                if rest and meter.rest(self._handover.stop, rest):
                     return False
                 end = perf_counter() + WATCH_WINDOW - rest
                 while perf_counter() < end:

@@ -5,7 +5,6 @@ look as if they waited.
 """
 
 import os
-import sys
 from collections.abc import Collection
 from contextlib import suppress
 
@@ -25,10 +24,10 @@ def program_seconds(native: int, apart: Collection[str]) -> float:
         native: The thread, by the system's number.
         apart: Processes that do not count while they run, such as those that were there before.
     """
-    if sys.platform == "win32":
+    try:
+        import resource
+    except ImportError:  # not on every system
         return 0.0
-    import resource
-
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return ended.ru_utime + ended.ru_stime + sum(_seconds(each) for each in running(native) - frozenset(apart))
 

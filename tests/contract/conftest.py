@@ -36,6 +36,7 @@ WITHOUT_FORK = {
     "test_zygote_killed_while_items_hang": "there is no zygote",
     "test_a_call_does_not_suffer_from_the_zygote_of_another": "there is no zygote",
     "test_a_fork_has_a_pool_of_its_own": "nothing can be forked here",
+    "test_what_a_child_of_a_worker_looks_at_does_not_change": "nothing can be forked here",
     "test_a_copy_of_an_iterator_does_not_hang": "nothing can be forked here",
 }
 WITHOUT_MEMORY_FILES = {

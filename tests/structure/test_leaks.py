@@ -78,11 +78,13 @@ def test_a_thread_is_caught() -> None:
     before, stop = snapshot(), threading.Event()
     thread = threading.Thread(target=stop.wait, name="left over")
     thread.start()
-    (line,) = wait_for_leaks(before, BRIEF)
-    assert line.startswith("thread 'left over' at ")
-    assert "threading.py:" in line
-    stop.set()
-    thread.join()
+    try:
+        (line,) = wait_for_leaks(before, BRIEF)
+        assert line.startswith("thread 'left over' at ")
+        assert "threading.py:" in line
+    finally:
+        stop.set()
+        thread.join()
     assert wait_for_leaks(before) == []
 
 

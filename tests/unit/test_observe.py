@@ -220,8 +220,20 @@ def test_a_busy_machine_is_not_taken_for_a_held_gil(meter: Meter, clocks: Clocks
     stop: Any = Stop(clocks, 0.016)
     assert not meter.knock(stop)
     clocks.own_queued += 0.015
-    clocks.pass_time(0.040 - KNOCK_PAUSE - 0.016, 0.036, 0.040, 0.004)
+    in_time: Any = Stop(clocks, 0.0)
+    assert not meter.rest(in_time, 0.040 - KNOCK_PAUSE - 0.016)
+    clocks.pass_time(0.0, 0.036, 0.040, 0.004)
     assert near(ended(meter), 0.0, 0.5, 1.0)  # of the 2 ms that it had a core, or had no use for one
+
+
+def test_what_the_meter_waited_before_its_first_knock_says_nothing_of_the_knocks(meter: Meter, clocks: Clocks) -> None:
+    """A thread that is started on a busy machine waits for a core first; then the knocks were late by themselves."""
+    clocks.own_queued += 0.015
+    clocks.pass_time(0.035, 0.034, 0.034, 0.001)
+    late: Any = Stop(clocks, 4 * KNOCK_PAUSE)
+    assert not meter.knock(late)
+    clocks.pass_time(0.0, 0.005, 0.005)
+    assert ended(meter).gil_held == pytest.approx(0.8, abs=0.01)
 
 
 def test_a_window_that_showed_too_little_goes_on(meter: Meter, clocks: Clocks) -> None:
