@@ -307,7 +307,8 @@ def import_seconds(func: Callable[..., Any]) -> float:
     if owner == "__main__":
         used = getattr(getattr(func, "__code__", None), "co_names", ())
         names = {name: names[name] for name in used if name in names}
-    values = [value for name, value in names.items() if not name.startswith("__")]  # the user's, not its loader
+    # What its author has put there: not its loader, nor what a test runner adds to it.
+    values = [value for name, value in names.items() if name.isidentifier() and not name.startswith("__")]
     found = [getattr(each, "__name__" if isinstance(each, ModuleType) else "__module__", "") for each in values]
     roots = {name.partition(".")[0] for name in found if isinstance(name, str)}
     roots -= sys.stdlib_module_names | {"parmap", owner.partition(".")[0]}

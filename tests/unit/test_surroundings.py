@@ -48,7 +48,8 @@ def in_main(func: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def test_what_a_worker_has_to_import(monkeypatch: pytest.MonkeyPatch) -> None:
     """The packages that the function's module stands on count, not the standard library, not what is there anyway."""
     package, user = ModuleType("heavy"), ModuleType("user")
-    user.__dict__.update(__loader__=pytest.Item, heavy=package, os=os, meter=Meter, func=lambda item: item)
+    user.__dict__.update({"__loader__": pytest.Item, "@added": pytest.Item})
+    user.__dict__.update(heavy=package, os=os, meter=Meter, func=lambda item: item)
     user.func.__module__ = "user"
     for name in ("heavy", "heavy.a", "heavy.a.b", "heavier", "user"):
         monkeypatch.setitem(sys.modules, name, {"heavy": package, "user": user}.get(name, ModuleType(name)))
