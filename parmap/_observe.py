@@ -102,23 +102,26 @@ class Meter:
         self._schedstat = _open_schedstat(self._native)
         self._own_schedstat = -1  # of the measuring thread, once it is needed
         self._own_queued = 0.0  # that it had waited for a core, as last seen; it is not old
-        self._others = _running(self._native)  # programs that no item has started
+        self._called = _uptime()  # programs that run since before that are no items' doing
         self._knocking = self._late = self._rested = 0.0  # seconds of the window
         self._progress: list[float] = []  # share of each moment with the GIL kept that the thread computed
-        self._begin = self._read()
+        self._begin = self._read(None)
 
     def renew(self) -> None:
-        """Starts the first window of a call: the programs that run already are not its doing."""
-        self._others = _running(self._native)
+        """Starts the first window of another call."""
+        self._called = _uptime()
         if self._own_schedstat >= 0:
             self._own_queued = _queued(self._own_schedstat)
-        self.begin()
+        self._start(None)
 
     def begin(self) -> None:
         """Starts a window."""
+        self._start(self._called)
+
+    def _start(self, called: float | None) -> None:
         self._knocking = self._late = self._rested = 0.0
         self._progress.clear()
-        self._begin = self._read()
+        self._begin = self._read(called)
 
     def rest(self, stop: threading.Lock, seconds: float) -> bool:
         """Sleeps; true: ``stop`` was released meanwhile."""
@@ -140,7 +143,7 @@ class Meter:
 
     def end(self) -> Signals | None:
         """What the window showed; ``None``: too little yet, because the machine is busy. The window then goes on."""
-        now, begin = self._read(), self._begin
+        now, begin = self._read(self._called), self._begin
         wall = max(now.wall - begin.wall, 1e-9)
         process = (now.process - begin.process) / wall
         programs = max(0.0, now.programs - begin.programs) / wall
@@ -188,9 +191,9 @@ class Meter:
             self._own_schedstat = _open_schedstat(threading.get_native_id())
         return _queued(self._own_schedstat)
 
-    def _read(self) -> _Reading:
+    def _read(self, called: float | None) -> _Reading:
         cpu = 0.0 if self._clock is None else _cpu(self._clock)
-        queued, programs = _queued(self._schedstat), _programs(self._native, self._others)
+        queued, programs = _queued(self._schedstat), _programs(self._native, called)
         return _Reading(time.perf_counter(), cpu, queued, time.process_time(), programs)
 
 
@@ -234,22 +237,18 @@ def _queued(schedstat: int) -> float:
     return 0.0
 
 
-def _running(native: int) -> frozenset[str]:
-    """The programs that a thread has running; see `_programs.running`."""
-    if "subprocess" not in sys.modules:
-        return frozenset()
-    from parmap._programs import running  # `import parmap` does without
-
-    return running(native)
-
-
-def _programs(native: int, apart: frozenset[str]) -> float:
-    """CPU seconds of programs that were started; see `_programs.program_seconds`."""
+def _programs(native: int, since: float | None) -> float:
+    """CPU seconds of programs that were started; see `_programs`. ``since`` is ``None``: those that have ended."""
     if "subprocess" not in sys.modules:
         return 0.0
-    from parmap._programs import program_seconds
+    from parmap._programs import ended_seconds, program_seconds  # `import parmap` does without
 
-    return program_seconds(native, apart)
+    return ended_seconds() if since is None else program_seconds(native, since)
+
+
+def _uptime() -> float:
+    """Seconds since the system was started; 0.0: it does not tell."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else 0.0
 
 
 def thread_clock() -> int | None:

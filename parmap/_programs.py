@@ -5,31 +5,41 @@ look as if they waited.
 """
 
 import os
-from collections.abc import Collection
 from contextlib import suppress
 
 
-def running(native: int) -> frozenset[str]:
-    """The processes that a thread, by the system's number, has started and that have not ended; Linux tells of them."""
-    return frozenset(_read(f"/proc/self/task/{native}/children"))
-
-
-def program_seconds(native: int, apart: Collection[str]) -> float:
+def program_seconds(native: int, since: float) -> float:
     """CPU seconds of all programs that the process has started and waited for, and of those that a thread has running.
 
     A program that ends and is waited for moves from the ones to the others, so the difference of two readings is what
     was computed in between, as long as there was a core for all.
 
     Args:
-        native: The thread, by the system's number.
-        apart: Processes that do not count while they run, such as those that were there before.
+        native: The thread, by the system's number. Linux tells of what it has running, others do not.
+        since: Programs that were started before this time do not count while they run (seconds since the system's start,
+            exact to one tick of its clock).
     """
+    seconds = ended_seconds()
+    for process in _read(f"/proc/self/task/{native}/children"):
+        if _start(process) >= since:
+            seconds += _seconds(process)
+    return seconds
+
+
+def ended_seconds() -> float:
+    """CPU seconds of all programs that the process has started and waited for."""
     try:
         import resource
     except ImportError:  # not on every system
         return 0.0
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return ended.ru_utime + ended.ru_stime + sum(_seconds(each) for each in running(native) - frozenset(apart))
+    return ended.ru_utime + ended.ru_stime
+
+
+def _start(process: str) -> float:
+    """When the tick in which a process was started ended; 0.0: it is gone."""
+    told = " ".join(_read(f"/proc/{process}/stat")).rpartition(")")[2].split()
+    return (int(told[19]) + 1) / os.sysconf("SC_CLK_TCK") if told else 0.0
 
 
 def _seconds(process: str) -> float:
