@@ -189,7 +189,8 @@ def engine(call: Call, plan: Plan) -> Driver:
         if is_posix():
             from parmap._backends._processes import Processes
 
-            wanted = plan.workers if call.left is None else call.left
+            # Of an input without a length the caller's choice says nothing; what was seen of the loop says that it is long.
+            wanted = call.left if call.left is not None else plan.workers if options.backend == "auto" else 1
             backend = Processes(call.task, plan.workers, cpu_count(), wanted)
         else:
             from parmap._backends._executor import Executor
