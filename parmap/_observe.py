@@ -86,7 +86,6 @@ class _Reading(NamedTuple):
     cpu: float  # seconds the thread computed
     queued: float  # seconds the thread was ready but had no core
     process: float
-    programs: float
 
 
 class Meter:
@@ -103,25 +102,24 @@ class Meter:
         self._own_schedstat = -1  # of the measuring thread, once it is needed
         self._own_queued = 0.0  # that it had waited for a core, as last seen; it is not old
         self._called = _uptime()  # programs that run since before that are no items' doing
+        self._programs = time.perf_counter(), _programs(self._native, None)  # their seconds, when last looked at
         self._knocking = self._late = self._rested = 0.0  # seconds of the window
         self._progress: list[float] = []  # share of each moment with the GIL kept that the thread computed
-        self._begin = self._read(None)
+        self._begin = self._read()
 
     def renew(self) -> None:
         """Starts the first window of another call."""
         self._called = _uptime()
+        self._programs = time.perf_counter(), _programs(self._native, None)
         if self._own_schedstat >= 0:
             self._own_queued = _queued(self._own_schedstat)
-        self._start(None)
+        self.begin()
 
     def begin(self) -> None:
         """Starts a window."""
-        self._start(self._called)
-
-    def _start(self, called: float | None) -> None:
         self._knocking = self._late = self._rested = 0.0
         self._progress.clear()
-        self._begin = self._read(called)
+        self._begin = self._read()
 
     def rest(self, stop: threading.Lock, seconds: float) -> bool:
         """Sleeps; true: ``stop`` was released meanwhile."""
@@ -143,12 +141,11 @@ class Meter:
 
     def end(self) -> Signals | None:
         """What the window showed; ``None``: too little yet, because the machine is busy. The window then goes on."""
-        now, begin = self._read(self._called), self._begin
+        now, begin = self._read(), self._begin
         wall = max(now.wall - begin.wall, 1e-9)
         process = (now.process - begin.process) / wall
-        programs = max(0.0, now.programs - begin.programs) / wall
         if self._clock is None:
-            return Signals(0.0, 1.0, process, programs)
+            return Signals(0.0, 1.0, process)
         queued, own_queued = now.queued - begin.queued, 0.0
         idle = wall - (now.cpu - begin.cpu) - queued
         is_waiting = idle > WAITING_BELOW * wall
@@ -172,6 +169,7 @@ class Meter:
         gil_held = (self._late - own_queued) / max(self._knocking - own_queued, 1e-9)
         if stopped:
             gil_held = max(gil_held, 1 - progress)
+        programs = self._look_at_programs() if is_waiting else 0.0
         return Signals(min(1.0, max(0.0, waiting)), min(1.0, max(0.0, gil_held)), process, programs)
 
     def close(self) -> None:
@@ -191,10 +189,17 @@ class Meter:
             self._own_schedstat = _open_schedstat(threading.get_native_id())
         return _queued(self._own_schedstat)
 
-    def _read(self, called: float | None) -> _Reading:
-        cpu = 0.0 if self._clock is None else _cpu(self._clock)
-        queued, programs = _queued(self._schedstat), _programs(self._native, called)
-        return _Reading(time.perf_counter(), cpu, queued, time.process_time(), programs)
+    def _look_at_programs(self) -> float:
+        """What they computed since the last look, by wall time. Reads files, and so only while the GIL is free."""
+        (begin, before), now = self._programs, time.perf_counter()
+        self._programs = now, _programs(self._native, self._called)
+        return max(0.0, self._programs[1] - before) / max(now - begin, 1e-9)
+
+    def _read(self) -> _Reading:
+        # At one moment; what comes after it gives the GIL up, and may have to wait long until it is back.
+        wall, cpu = time.perf_counter(), 0.0 if self._clock is None else _cpu(self._clock)
+        process = time.process_time()
+        return _Reading(wall, cpu, _queued(self._schedstat), process)
 
 
 def _cpu(clock: int) -> float:
