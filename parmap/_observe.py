@@ -253,7 +253,9 @@ def _programs(native: int, since: float | None) -> float:
 
 def _uptime() -> float:
     """Seconds since the system was started; 0.0: it does not tell."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else 0.0
+    with contextlib.suppress(AttributeError):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return 0.0
 
 
 def thread_clock() -> int | None:
