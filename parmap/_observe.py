@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 from parmap._tuning import (
     BUSY_SHARE,
+    CROWDED_SHARE,
     GOES_ON_ABOVE,
     HOLD_SECONDS,
     HOLDS,
@@ -156,7 +157,7 @@ class Meter:
         if patient and wall - queued - own_queued < SURE_AFTER:
             return None
         progress = sum(self._progress) / len(self._progress) if self._progress else 1.0
-        stopped = progress < GOES_ON_ABOVE * (1 - queued / wall)
+        stopped = progress < GOES_ON_ABOVE * (1 - queued / wall) and queued <= CROWDED_SHARE * wall
         if stopped and not is_waiting and queued > TAKEN_SHARE * wall and self._is_in_its_place():
             if patient:
                 self._progress.clear()

@@ -18,6 +18,9 @@ MOST_WINDOWS: Final = 5
 # The share of a window that a thread must have waited for a core before the machine counts as busy.
 BUSY_SHARE: Final = 0.03
 
+# And above which it is no wonder that a thread does not go on without the GIL.
+CROWDED_SHARE: Final = 0.3
+
 # And at which the measuring thread may have taken its core: then 0.03 and more, of a window.
 TAKEN_SHARE: Final = 0.015
 
