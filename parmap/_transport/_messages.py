@@ -135,7 +135,7 @@ class Finished(NamedTuple):
     failures: "Sequence[PackedFailure]"
     seconds: float
     cpu: float
-    kept: bool  # whether something still uses the memory that the items came in
+    in_use: bool  # the memory that the items came in
 
 
 class Unreadable(NamedTuple):

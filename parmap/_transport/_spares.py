@@ -39,12 +39,12 @@ class Spares:
         else:
             self._lent[key] = parcel.descriptor
 
-    def back(self, key: object, kept: bool) -> None:
-        """Takes the file of an answered parcel back; ``kept``: its receiver still looks at it."""
+    def back(self, key: object, in_use: bool) -> None:
+        """Takes the file of an answered parcel back; ``in_use``: its receiver still looks at it."""
         descriptor = self._lent.pop(key, None)
         if descriptor is None:
             return
-        if len(self._free) < SPARE_FILES and not kept:
+        if len(self._free) < SPARE_FILES and not in_use:
             self._free.append(descriptor)
         else:
             os.close(descriptor)

@@ -9,7 +9,7 @@ from typing import Any
 
 from parmap._call import Call
 from parmap._kept import Kept
-from parmap._records import Broken, Chunk, Done, Failure, Lost, Options, Outcome, Task
+from parmap._records import Broken, Chunk, Done, Facts, Failure, Lost, Options, Outcome, Task
 from parmap._source import Source
 from parmap._tuning import THREAD_LINGER
 from tests import leaks
@@ -30,6 +30,20 @@ OPTIONS = Options(
     strict=False,
     ordered=True,
     buffersize=None,
+)
+
+# Pure Python over many items of 10 ms on four cores.
+COMPUTING = Facts(
+    busy=0.1,
+    done=10,
+    left=1000,
+    current=0.0,
+    recent=0.0,
+    waiting=0.0,
+    gil_held=0.9,
+    process_cpu=1.0,
+    cores=4,
+    warm=False,
 )
 
 

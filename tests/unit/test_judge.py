@@ -6,23 +6,12 @@ import pytest
 
 from parmap import _judge
 from parmap._judge import Judge
-from parmap._records import Chunk, Done, Facts, Plan
-from tests.unit.fakes import OPTIONS
+from parmap._records import Chunk, Done, Plan
+from tests.unit.fakes import COMPUTING, OPTIONS
 
 THREADS = Plan("thread", 4, "")
 # The loop took 4 ms an item, without the GIL as it seemed.
-SEEN = Facts(
-    busy=0.4,
-    done=99,
-    left=1000,
-    current=0.0,
-    recent=0.0,
-    waiting=0.0,
-    gil_held=0.0,
-    process_cpu=1.0,
-    cores=4,
-    warm=True,
-)
+SEEN = COMPUTING.at(0.004)._replace(gil_held=0.0, warm=True)
 
 
 class Clock:

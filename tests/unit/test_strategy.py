@@ -20,21 +20,8 @@ from parmap._tuning import (
     WAITING_BELOW,
     WORTH_FACTOR,
 )
-from tests.unit.fakes import OPTIONS
+from tests.unit.fakes import COMPUTING, OPTIONS
 
-# Pure Python over many items of 10 ms on four cores.
-COMPUTING = Facts(
-    busy=0.1,
-    done=10,
-    left=1000,
-    current=0.0,
-    recent=0.0,
-    waiting=0.0,
-    gil_held=0.9,
-    process_cpu=1.0,
-    cores=4,
-    warm=False,
-)
 FACTS = st.builds(
     Facts,
     busy=st.floats(0, 100),

@@ -170,7 +170,7 @@ class Processes:
 
     def _done(self, worker: Worker, frame: Frame, message: Finished) -> Outcome:
         dispatch = worker.held.popleft()
-        self._spares.back((worker, dispatch.number), message.kept)
+        self._spares.back((worker, dispatch.number), message.in_use)
         self._barren = 0
         worker.words = ""
         chunk = dispatch.chunk

@@ -239,9 +239,9 @@ class _Child:
         forks = self._forks
         finished, parcel = self._run(self._task, work, items)
         del items  # the last who looks at the memory that they came in, unless the function has kept something
-        kept = not frame.payload.release() or self._forks > forks
+        in_use = not frame.payload.release() or self._forks > forks
         try:
-            self._send(finished._replace(kept=kept), parcel)
+            self._send(finished._replace(in_use=in_use), parcel)
         finally:
             parcel.close()
         self._enter(_page.IDLE)
@@ -259,7 +259,7 @@ class _Child:
         for speaker in self._speakers:
             speaker.finish()
         parcel, failures = make_answer(done, self._name, lambda value: pack(dump(value, back=True)), Parcel.close)
-        return Finished(work.call, work.number, failures, done.seconds, done.cpu, kept=False), parcel
+        return Finished(work.call, work.number, failures, done.seconds, done.cpu, in_use=False), parcel
 
     def _note_fork(self) -> None:
         self._forks += 1
