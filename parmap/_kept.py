@@ -6,7 +6,8 @@ seconds.
 
 Who owns what:
 
-- A thread belongs to whoever has lent it, until it is given back. Only one that has ended its job may be.
+- A thread belongs to whoever has lent it, until it is given back. Only one that has ended its job may be, or that is
+  about to with nothing in between that could keep it: its next job waits for that.
 - A job that was replaced before its thread came to it is dropped.
 - A job given to a thread is done, or `Kept.take` says that it will not be: a thread does not leave in between.
 """
