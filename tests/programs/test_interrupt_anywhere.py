@@ -1,5 +1,7 @@
 """An interrupt at any moment of a call: it comes out, nothing is left, and the next call works."""
 
+import re
+
 import pytest
 
 from tests.scripts import RunScript
@@ -58,6 +60,8 @@ def test_interrupts_at_any_moment(script: RunScript, seed: int) -> None:
     done = script(f"SEED = {seed}\n" + PROGRAM)
     assert (done.returncode, done.stdout) == (0, "True ([], 0)\n"), done.stderr
     # Where an interrupt falls into a callback of the collector, such as that of the set of all threads, the interpreter
-    # drops it and says so. Nothing else is said.
+    # drops it and says so; and where one falls between the opening of a module's file, in an import, and the `with` that
+    # closes it, it says that. Nothing else is said.
     said = [line for line in done.stderr.splitlines() if line and not line.startswith((" ", "Traceback", "Stop"))]
-    assert all(line.startswith("Exception ignored in") for line in said), done.stderr
+    ours = [line for line in said if not re.match(r"Exception ignored in|ResourceWarning: unclosed file .*\.pyc?'", line)]
+    assert not ours, done.stderr
