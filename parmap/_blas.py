@@ -1,7 +1,7 @@
-"""How many threads the numerical libraries of this process start for one operation.
+"""The threads that the numerical libraries of this process start for one operation.
 
-They read that from the environment once, when they are loaded. A worker that is kept for a call with another share of
-the cores, or that was forked with the libraries in it, has to tell them.
+How many, they read from the environment once, when they are loaded. A worker that is kept for a call with another share
+of the cores, or that was forked with the libraries in it, has to tell them.
 """
 
 import os
@@ -10,6 +10,7 @@ from contextlib import suppress
 
 # OpenBLAS by itself, in NumPy's and SciPy's wheels (with 64 bit integers or not), MKL, BLIS, and OpenMP.
 _LIBRARIES = re.compile(r"/\S*(?:openblas|mkl_rt|blis|gomp|libomp|iomp5)\S*\.so\S*")
+_MAPS = "/proc/self/maps"
 _SETTERS = (
     "openblas_set_num_threads",
     "openblas_set_num_threads64_",
@@ -23,12 +24,7 @@ _SETTERS = (
 
 def limit(threads: int) -> None:
     """Lets the libraries that are loaded use so many threads; does nothing where it cannot find them."""
-    try:
-        with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
-            paths = set(_LIBRARIES.findall(file.read()))
-    except OSError:
-        return
-    for path in paths:
+    for path in _loaded() or ():
         import ctypes  # costs 5 ms, and few workers need it
 
         with suppress(OSError):
@@ -37,3 +33,22 @@ def limit(threads: int) -> None:
                 setter = getattr(library, name, None)
                 if setter is not None:
                     setter(threads)
+
+
+def has_teams() -> bool:
+    """Whether each thread that computes may get a team of threads of its own, as OpenMP has it; true if not known.
+
+    Then twice as many callers mean twice as many threads, which wait for each other busily. OpenBLAS has one team for
+    all its callers.
+    """
+    paths = _loaded()
+    return paths is None or any("openblas" not in os.path.basename(path) for path in paths)
+
+
+def _loaded() -> set[str] | None:
+    """The files of the libraries that are loaded; ``None``: the system does not tell."""
+    try:
+        with open(_MAPS, encoding="utf-8", errors="replace") as file:
+            return set(_LIBRARIES.findall(file.read()))
+    except OSError:
+        return None

@@ -17,6 +17,7 @@ class Judge:
 
     Attributes:
         plan: What is judged.
+        facts: What was seen of the loop; ``None``: nothing that the plan could be compared with.
         seconds: What an item took in the last stretch.
         gil_bound: Whether threads have shown that what they wait for is the GIL.
     """
@@ -25,12 +26,12 @@ class Judge:
         self, options: Options, plan: Plan, facts: Facts | None, clock: Callable[[], float] = perf_counter
     ) -> None:
         self.plan = plan
+        self.facts = facts
         self.seconds = 0.0
         self.gil_bound = False
         self._options = options
-        self._facts = facts
         self._clock = clock
-        self._first = plan.backend == "process"
+        self._first = True
         self._begin = clock()
         self._sum = _NOTHING
 
@@ -58,7 +59,7 @@ class Judge:
         first, self._first = self._first, False
         self.seconds = trial.work / trial.items
         self.begin()
-        facts, trial = self._facts, trial._replace(first=first, busy=is_busy())
+        facts, trial = self.facts, trial._replace(first=first, busy=is_busy())
         if self.plan.backend == "thread" and facts is not None and not trial.busy:
             self.gil_bound = self.gil_bound or is_gil_bound(facts, trial)
         return plan_better(self._options, self.plan, facts, trial)

@@ -27,12 +27,14 @@ from typing import Any, NamedTuple
 
 from parmap._tuning import (
     BUSY_SHARE,
+    CLEARLY,
     CROWDED_SHARE,
     GOES_ON_ABOVE,
     HOLD_SECONDS,
     HOLDS,
     IMPORT_SECONDS,
     KNOCK_PAUSE,
+    LEAST_HOLDS,
     MOST_WINDOWS,
     SURE_AFTER,
     SWITCH_INTERVAL,
@@ -43,7 +45,10 @@ from parmap._tuning import (
 
 
 class Signals(NamedTuple):
-    """What a window showed. Shares are of the window's time, 0 to 1; CPU is by wall time."""
+    """What a window showed. Shares are 0 to 1, `waiting` of the time in which the thread had a core if it wanted one.
+
+    CPU is by wall time.
+    """
 
     waiting: float
     gil_held: float
@@ -85,8 +90,15 @@ class Pace:
 class _Reading(NamedTuple):
     wall: float
     cpu: float  # seconds the thread computed
-    queued: float  # seconds the thread was ready but had no core
     process: float
+
+
+class _Knocks(NamedTuple):
+    """The sleeps of the measuring thread in a window, in seconds."""
+
+    knocking: float = 0.0  # until it had the GIL again, of each sleep at most a knock's
+    late: float = 0.0  # of that, more than it wanted to sleep
+    resting: float = 0.0  # in sleeps longer than a knock's, the rest
 
 
 class Meter:
@@ -100,56 +112,60 @@ class Meter:
         self._clock = thread_clock()
         self._native = threading.get_native_id()
         self._schedstat = _open_schedstat(self._native)
+        self._queued = 0.0  # seconds that it had waited for a core, as last seen
         self._own_schedstat = -1  # of the measuring thread, once it is needed
-        self._own_queued = 0.0  # that it had waited for a core, as last seen; it is not old
-        self._called = _uptime()  # programs that run since before that are no items' doing
-        self._programs = time.perf_counter(), _programs(self._native, None)  # their seconds, when last looked at
-        self._knocking = self._late = self._rested = 0.0  # seconds of the window
+        self._own_queued = 0.0  # that one's; it is not old
+        self._called = 0.0  # programs that run since before that are no items' doing
+        self._programs = 0.0, 0.0  # when they were last looked at, and their seconds
+        self._knocks = _Knocks()
         self._progress: list[float] = []  # share of each moment with the GIL kept that the thread computed
-        self._begin = self._read()
+        self._aside: tuple[int, set[int]] | None = None  # the measuring thread, kept from a core, and those it may have
+        self._begin = _Reading(0.0, 0.0, 0.0)
+        self.renew()
 
     def renew(self) -> None:
-        """Starts the first window of another call."""
+        """Starts the first window of a call."""
         self._called = _uptime()
         self._programs = time.perf_counter(), _programs(self._native, None)
+        self._queued = _queued(self._schedstat)
         if self._own_schedstat >= 0:
             self._own_queued = _queued(self._own_schedstat)
-        self.begin()
+        self._restart(self._read())
 
-    def begin(self) -> None:
-        """Starts a window."""
-        self._knocking = self._late = self._rested = 0.0
-        self._progress.clear()
-        self._begin = self._read()
-
-    def rest(self, stop: threading.Lock, seconds: float) -> bool:
-        """Sleeps; true: ``stop`` was released meanwhile."""
-        self._rested += seconds
-        return stop.acquire(timeout=seconds)
-
-    def knock(self, stop: threading.Lock) -> bool:
+    def knock(self, stop: threading.Lock, pause: float = KNOCK_PAUSE) -> bool:
         """Sleeps for a moment and notes by how much the awakening was late; true: ``stop`` was released meanwhile."""
         begin = time.perf_counter()
-        if stop.acquire(timeout=KNOCK_PAUSE):
+        if stop.acquire(timeout=pause):
+            self._step_back()
             return True
-        seconds = time.perf_counter() - begin
-        late = max(0.0, seconds - KNOCK_PAUSE)
-        self._knocking += seconds
-        self._late += late
-        if late < KNOCK_PAUSE and len(self._progress) < HOLDS and self._clock is not None:
+        late = max(0.0, time.perf_counter() - begin - pause)
+        knocking, all_late, resting = self._knocks
+        self._knocks = _Knocks(knocking + KNOCK_PAUSE + late, all_late + late, resting + pause - KNOCK_PAUSE)
+        if late < KNOCK_PAUSE and self._clock is not None and self._is_unsure():
             self._progress.append(_progress(self._clock))
         return False
 
+    def _is_unsure(self) -> bool:
+        """Whether it is to be seen again if the thread goes on without the GIL."""
+        held = len(self._progress)
+        if held in range(LEAST_HOLDS, HOLDS):
+            return GOES_ON_ABOVE / CLEARLY < sum(self._progress) / held < GOES_ON_ABOVE * CLEARLY
+        return held < HOLDS
+
     def end(self) -> Signals | None:
-        """What the window showed; ``None``: too little yet, because the machine is busy. The window then goes on."""
+        """What the window showed, and begins the next; ``None``: too little yet, as on a busy machine, so it goes on."""
         now, begin = self._read(), self._begin
         wall = max(now.wall - begin.wall, 1e-9)
         process = (now.process - begin.process) / wall
         if self._clock is None:
+            self._restart(now)
             return Signals(0.0, 1.0, process)
-        queued, own_queued = now.queued - begin.queued, 0.0
-        idle = wall - (now.cpu - begin.cpu) - queued
-        is_waiting = idle > WAITING_BELOW * wall
+        lost, own_queued = wall - (now.cpu - begin.cpu), 0.0
+        # Who computes all the time does not wait; and reading what says so gives the GIL up, to somebody who keeps it.
+        seen = _queued(self._schedstat) if lost > TAKEN_SHARE * wall else self._queued
+        queued = max(0.0, min(lost, seen - self._queued))
+        idle = lost - queued
+        is_waiting = idle > WAITING_BELOW * max(wall - queued, SURE_AFTER)
         if queued > BUSY_SHARE * wall or is_waiting:
             # This thread may have waited for a core too; and the other one meanwhile, if this one had the GIL.
             own_queued = self._own_waiting() - self._own_queued
@@ -158,19 +174,21 @@ class Meter:
             return None
         progress = sum(self._progress) / len(self._progress) if self._progress else 1.0
         stopped = progress < GOES_ON_ABOVE * (1 - queued / wall) and queued <= CROWDED_SHARE * wall
-        if stopped and not is_waiting and queued > TAKEN_SHARE * wall and self._is_in_its_place():
-            if patient:
-                self._progress.clear()
-                return None
-            stopped = False
+        if stopped and patient and not is_waiting and queued > TAKEN_SHARE * wall and self._step_aside():
+            self._progress.clear()
+            return None
+        self._queued = seen
         self._own_queued += own_queued
-        waiting = (idle - own_queued) / max(wall - own_queued, 1e-9)
+        # Of the time in which it could have computed; if there was hardly any, that says little.
+        waiting = (idle - own_queued) / max(wall - queued - own_queued, SURE_AFTER)
         # It may have done so before it came to its first knock.
-        own_queued = max(0.0, own_queued - max(0.0, wall - self._knocking - self._rested))
-        gil_held = (self._late - own_queued) / max(self._knocking - own_queued, 1e-9)
+        knocking, late, resting = self._knocks
+        own_queued = max(0.0, own_queued - max(0.0, wall - knocking - resting))
+        gil_held = (late - own_queued) / max(knocking - own_queued, 1e-9)
         if stopped:
             gil_held = max(gil_held, 1 - progress)
         programs = self._look_at_programs() if is_waiting else 0.0
+        self._restart(now)
         return Signals(min(1.0, max(0.0, waiting)), min(1.0, max(0.0, gil_held)), process, programs)
 
     def close(self) -> None:
@@ -180,10 +198,29 @@ class Meter:
                 os.close(descriptor)
         self._schedstat = self._own_schedstat = -1
 
-    def _is_in_its_place(self) -> bool:
-        """Whether this thread runs on the core of the other one, which then goes on in no case."""
-        core = _core(self._native)
-        return core is not None and core == _core(threading.get_native_id())
+    def _restart(self, now: _Reading) -> None:
+        self._begin = now
+        self._knocks = _Knocks()
+        self._progress.clear()
+        self._step_back()
+
+    def _step_aside(self) -> bool:
+        """Keeps this thread from the core of the other one, which goes on in no case there; whether it was there."""
+        core, own = _core(self._native), threading.get_native_id()
+        if core is None or core != _core(own):
+            return False
+        self._step_back()
+        allowed = os.sched_getaffinity(own)
+        with contextlib.suppress(OSError):  # no other core is allowed
+            os.sched_setaffinity(own, allowed - {core})
+            self._aside = own, allowed
+        return True
+
+    def _step_back(self) -> None:
+        if self._aside is not None:
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(*self._aside)
+            self._aside = None
 
     def _own_waiting(self) -> float:
         if self._own_schedstat < 0:
@@ -197,10 +234,7 @@ class Meter:
         return max(0.0, self._programs[1] - before) / max(now - begin, 1e-9)
 
     def _read(self) -> _Reading:
-        # At one moment; what comes after it gives the GIL up, and may have to wait long until it is back.
-        wall, cpu = time.perf_counter(), 0.0 if self._clock is None else _cpu(self._clock)
-        process = time.process_time()
-        return _Reading(wall, cpu, _queued(self._schedstat), process)
+        return _Reading(time.perf_counter(), 0.0 if self._clock is None else _cpu(self._clock), time.process_time())
 
 
 def _cpu(clock: int) -> float:

@@ -34,7 +34,7 @@ from parmap._observe import Meter, Pace, eager_switching
 from parmap._prospect import Prospect
 from parmap._records import Plan, Sample, Seen
 from parmap._run import Driver, drive, engine, log_plan, loop_sizer, warn_fallback
-from parmap._tuning import OFFER_WAIT, REST, WATCH_WINDOW
+from parmap._tuning import KNOCK_PAUSE, LONG_ITEM, OFFER_WAIT, REST, WATCH_WINDOW
 
 if TYPE_CHECKING:
     from parmap._companion import Companion
@@ -47,7 +47,7 @@ def fly(call: Call) -> Iterator[list[Any]]:
     loop = Driver(call, serial, loop_sizer(call, ahead=True, seconds=watch.start(anew=True)))
     while True:
         yield from _pilot(loop, watch, serial)
-        last, follower = loop, watch.stop()
+        last, follower = loop, watch.stop(loop.mean)
         while follower is not None:
             yield from drive(follower)
             last, follower = follower, watch.better(follower)
@@ -155,8 +155,8 @@ class _Watch:
                 self._driver.settle(0)
             self._ready = self._driver.backend.ready or self._driver.broken is not None
 
-    def stop(self) -> Driver | None:
-        """Ends the watch and takes its engine over, if there is one."""
+    def stop(self, seconds: float) -> Driver | None:
+        """Ends the watch and takes its engine over, if there is one. In the loop, an item took so many seconds."""
         self._end()
         if self._error is not None and self._driver is not None:
             self.abort()
@@ -167,6 +167,7 @@ class _Watch:
             self._driver.backend.spare = 0
             self._driver.better = self._refuted
             if self._driver.judge is not None:
+                self._driver.judge.facts = self._prospect.compare_with(seconds)
                 self._driver.judge.begin()
         return self._driver
 
@@ -253,7 +254,8 @@ class _Watch:
         try:
             while self._look(meter):
                 self._give_back()
-                if self._handover.stop.acquire(timeout=OFFER_WAIT):
+                patience = OFFER_WAIT if self._prospect.facts.current < LONG_ITEM else 0.0
+                if self._handover.stop.acquire(timeout=patience):
                     return  # the caller has come, and does what is to be done
                 with eager_switching():
                     if self._handover.act(lambda: self._pays(self._call.peek())):
@@ -276,28 +278,26 @@ class _Watch:
     def _look(self, meter: Meter) -> bool:
         """Watches until there is a plan; false: the caller has no more use of one."""
         pace = Pace(self._started())
-        rest = 0.0
+        pause = KNOCK_PAUSE
         while True:
             self._presence.wait()
             busy = self._presence.seconds()
             signals, begin = None, perf_counter()
             while signals is None:
-                if rest and meter.rest(self._handover.stop, rest):
-                    return False
-                end = perf_counter() + WATCH_WINDOW - rest
+                end, sleep = perf_counter() + WATCH_WINDOW, pause
                 while perf_counter() < end:
-                    if meter.knock(self._handover.stop):
+                    if meter.knock(self._handover.stop, sleep):
                         return False
+                    sleep = KNOCK_PAUSE
                 signals = meter.end()
             passed = perf_counter() - begin
-            meter.begin()
             inside = self._presence.seconds() - busy
             pace.note(self._started(), inside)
             if inside < passed / 2:
                 continue  # the consumer took most of it
             if self._prospect.look(pace, self._serial.unstarted, signals):
                 return True
-            rest = REST  # the loop is likely to stay one, so it is disturbed less from now on
+            pause = REST  # the loop is likely to stay one, so it is disturbed less from now on
 
     def _started(self) -> int:
         """Items of the call that the caller has started."""

@@ -9,7 +9,7 @@ from parmap._errors import SerializationError, in_words
 from parmap._learned import learned
 from parmap._observe import Pace, Signals, import_seconds
 from parmap._records import Facts, Plan, Sample, Seen
-from parmap._strategy import is_guess, plan_seen, seconds_missed, seconds_per_item
+from parmap._strategy import has_gaps, is_guess, plan_seen, seconds_missed, seconds_per_item
 from parmap._tuning import CHECK_ITEMS, CHECK_SECONDS
 
 
@@ -39,6 +39,15 @@ class Prospect:
     def facts(self) -> Facts:
         """What an engine is to be compared with."""
         return self._facts or self._known
+
+    def compare_with(self, seconds: float) -> Facts:
+        """Has an engine compared with a loop whose items took ``seconds`` on average; 0.0: it has not run.
+
+        A forecast is safe in that it says rather too much, which matters where little is to be gained.
+        """
+        if self._facts is not None and has_gaps(self._facts) and seconds:
+            self._facts = self._facts.at(seconds)
+        return self.facts
 
     @property
     def seconds(self) -> float:
@@ -88,6 +97,8 @@ class Prospect:
             imports=self._imports,
             missed=learned.missed,
         )
+        if has_gaps(facts):
+            facts = facts._replace(teams=self._teams)
         if self._seen.fits(seconds_per_item(facts)):
             facts = facts._replace(refused=self._known.refused)
         guess, plan = is_guess(facts), plan_seen(self._call.options, facts)
@@ -102,6 +113,12 @@ class Prospect:
     @cached_property
     def _imports(self) -> float:
         return import_seconds(self._call.task.func)
+
+    @cached_property
+    def _teams(self) -> bool:
+        from parmap._blas import has_teams  # `import parmap` does without
+
+        return has_teams()
 
     def weigh(self, sample: Sample | None) -> bool:
         """Counts what the sample costs on its way to a process and back; whether the plan stands then.
@@ -146,7 +163,7 @@ class Prospect:
 
     def after(self, seconds: float) -> Seen:
         """What is known when the loop goes on after an engine whose items took ``seconds``."""
-        return Seen(seconds, self._known)
+        return Seen(seconds, self._learnt())
 
     def remember(self, seconds: float, backend: str) -> None:
         """Notes what was seen for the next call.
@@ -160,13 +177,14 @@ class Prospect:
         if backend == "thread":  # where items wait for the GIL too
             seconds = min(seconds, self.seconds or self._seen.seconds or seconds)
         before = learned.recall(self._call.task.func).facts
-        facts = self._facts
-        if facts is None and self._known.refused != (before.refused if before is not None else frozenset()):
-            facts = self._seen.facts
-        if facts is not None:
-            facts = facts._replace(transport=self._known.transport, refused=self._known.refused)
+        facts = None
+        if self._facts is not None or self._known.refused != (before.refused if before is not None else frozenset()):
+            facts = self._learnt()
             facts = facts._replace(gil_held=1.0) if self._gil_bound else facts
         learned.remember(self._call.task.func, seconds, facts)
+
+    def _learnt(self) -> Facts:
+        return self.facts._replace(transport=self._known.transport, refused=self._known.refused)
 
 
 def _processes_are_warm() -> bool:

@@ -127,6 +127,7 @@ class Facts(NamedTuple):
     refused: frozenset[str] = frozenset()  # backends that were tried and did not pay
     imports: float = 0.0  # seconds that a fresh worker needs to import what the function does, roughly
     missed: float = 0.0  # seconds that calls have lost, so far, because no worker processes waited for them
+    teams: bool = True  # each thread that runs items may start threads of its own for them
 
     def at(self, seconds: float) -> "Facts":
         """The same, had each item taken so many seconds."""
@@ -141,7 +142,7 @@ class Trial(NamedTuple):
     work: float  # seconds that they took, together
     cpu: float  # seconds that they computed, together
     left: int | None  # items that nobody has started; None: not known
-    first: bool = False  # the workers may have been importing what they need
+    first: bool = False  # the workers may have been importing what they need, and had nothing to begin with
     busy: bool = False  # the machine has more to do than it has cores, which would slow the loop too
 
 

@@ -3,6 +3,8 @@
 from parmap._records import Facts, Options, Plan, Trial
 from parmap._tuning import (
     ALREADY_PARALLEL_ABOVE,
+    GAPS,
+    GAPS_ITEMS,
     GIL_BOUND_BELOW,
     GIL_FULL_ABOVE,
     GIL_HELD_ABOVE,
@@ -40,8 +42,12 @@ def plan_seen(options: Options, facts: Facts) -> Plan | None:
         return None
     if facts.waiting > WAITING_BELOW:
         return _workers_for_waiting(options, facts)
+    if has_gaps(facts):
+        return _threads_for_gaps(options, facts)
     workers = options.workers or facts.cores
-    if workers < 2 or facts.process_cpu > ALREADY_PARALLEL_ABOVE:
+    if facts.process_cpu > ALREADY_PARALLEL_ABOVE:  # by other threads of the program, which keep their cores
+        workers = min(workers, int(facts.cores - facts.process_cpu + 1))
+    if workers < 2:
         return None
     left = seconds_left(facts)
     if facts.gil_held < GIL_HELD_ABOVE and options.seed is None and "thread" not in facts.refused:
@@ -71,12 +77,16 @@ def plan_better(options: Options, plan: Plan, facts: Facts | None, trial: Trial)
         if facts is not None and facts.waiting > WAITING_BELOW and "thread" in facts.refused:
             return None  # they were known to wait, and are in processes because of the GIL
         return _workers_for_idlers(options, plan, trial)
-    if facts is None or trial.first:
+    if facts is None or (trial.first and plan.backend == "process"):
         return None
     if plan.backend == "thread" and facts.waiting > WAITING_BELOW and not trial.busy:
         other = _processes_for_waiting(options, facts, trial)
         if other is not None:
             return other
+    if plan.backend == "thread" and has_gaps(facts):
+        # They keep the machine busy themselves, and do so while they wait. At first, those that are half done weigh most.
+        speedup = trial.items * seconds_per_item(facts) / trial.wall
+        return _loop(plan, speedup) if speedup < (SLOWER_BELOW if trial.first else 1) else None
     # The loop would have taken what it took before, but no longer than the items took here, and at least what they
     # computed.
     here, computed = trial.work / trial.items, trial.cpu / trial.items
@@ -94,8 +104,12 @@ def plan_better(options: Options, plan: Plan, facts: Facts | None, trial: Trial)
         if other is not None:
             return other
     if speedup < SLOWER_BELOW and not trial.busy:
-        return Plan("serial", 1, f"{plan.backend} was {speedup:.2g} times as fast as the loop")
+        return _loop(plan, speedup)
     return None
+
+
+def _loop(plan: Plan, speedup: float) -> Plan:
+    return Plan("serial", 1, f"{plan.backend} was {speedup:.2g} times as fast as the loop")
 
 
 def _workers_for_idlers(options: Options, plan: Plan, trial: Trial) -> Plan | None:
@@ -131,7 +145,24 @@ def is_gil_bound(facts: Facts, trial: Trial) -> bool:
     """
     if facts.waiting > WAITING_BELOW:
         return facts.cores > 1 and trial.cpu > GIL_FULL_ABOVE * trial.wall
-    return facts.cores > 1 and trial.cpu < GIL_BOUND_BELOW * trial.wall
+    return facts.cores > 1 and trial.cpu < GIL_BOUND_BELOW * trial.wall and not has_gaps(facts)
+
+
+def has_gaps(facts: Facts) -> bool:
+    """Whether items keep several cores busy by themselves, so that at most what they leave of them is to be had."""
+    computes = facts.waiting <= WAITING_BELOW and facts.gil_held < GIL_HELD_ABOVE
+    return computes and facts.process_cpu > ALREADY_PARALLEL_ABOVE
+
+
+def _threads_for_gaps(options: Options, facts: Facts) -> Plan | None:
+    if facts.cores < 2 or facts.teams or options.seed is not None or "thread" in facts.refused:
+        return None
+    if facts.done < GAPS_ITEMS:
+        return None  # what they take is not known well enough
+    if GAPS * seconds_left(facts) <= START_THREADS * WORTH_FACTOR:
+        return None
+    workers = options.workers or max(2, round(facts.cores / facts.process_cpu))
+    return Plan("thread", workers, "the items keep several cores busy, but perhaps not all of the time")
 
 
 _SEEDED = "seeded items take turns in a process"

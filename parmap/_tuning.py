@@ -27,18 +27,22 @@ TAKEN_SHARE: Final = 0.015
 # The pause between two knocks on the GIL inside a window. Long against a wake-up (50 us), short against the window.
 KNOCK_PAUSE: Final = 0.001
 
-# The part of each window (seconds) but the first without knocks: each of them costs code that gives the GIL up all the
-# time, or keeps all cores busy, some 0.1 ms.
-REST: Final = 0.015
+# The first pause of each window but the first: each knock costs code that gives the GIL up all the time, or keeps all
+# cores busy, some 0.1 ms.
+REST: Final = 0.017
 
 # Seconds for which the measuring thread keeps the GIL to see whether the items go on without it, and how often it does
-# so in a window: 2 % of the window's time, for items that do not.
+# so in a window, at most and at least: 2 % of the window's time, for items that do not.
 HOLD_SECONDS: Final = 50e-6
 HOLDS: Final = 8
+LEAST_HOLDS: Final = 3
 
 # The share of these moments in which items go on that leave the GIL free. Measured: NumPy on 5000 elements 0.03-0.08,
 # where threads take longer than the loop; on 20 000 elements 0.4, where they are as fast as processes.
 GOES_ON_ABOVE: Final = 0.25
+
+# By how much (factor) the share differs from that where no more such moments are needed.
+CLEARLY: Final = 2.5
 
 # Seconds that a thread stays for the next job. Starting one costs 40 us to 0.1 ms, and watching threads, call after call,
 # pile up: each waits a switch interval before it sees that it is late.
@@ -47,6 +51,10 @@ THREAD_LINGER: Final = 0.05
 # Seconds that the watch waits for the caller to come out of its items and open the engine, before it does so itself.
 # Two switch intervals: the caller needs one to get the GIL back.
 OFFER_WAIT: Final = 0.010
+
+# Seconds after which an item is not likely to end while the watch waits, so that it does not: who has come so far is
+# half way, as far as is known.
+LONG_ITEM: Final = 5 * OFFER_WAIT
 
 # A first item that takes long may set things up for all. If as many items a worker are left, the end of it is waited
 # for, at most for so many seconds, before others are sent to processes: 5 % of the time of so many items like it.
@@ -75,6 +83,12 @@ GIL_FULL_ABOVE: Final = 0.75
 
 # CPU of the whole process by wall time above which the items already keep more than one core busy.
 ALREADY_PARALLEL_ABOVE: Final = 1.3
+
+# For such items: the share of the loop's time in which cores wait nevertheless, as long as nothing else is known, and the
+# items after which the loop's time is known well enough to tell whether threads save it. Sums and products of 800 x 800
+# with OpenBLAS, whose threads look busy while they wait: 0.85 of the loop's time in two threads; products alone: 1.02.
+GAPS: Final = 0.1
+GAPS_ITEMS: Final = 4
 
 # The time that an engine must save before it is started, as a multiple of what starting it costs. The loop goes on
 # while it starts, so the gain is sure from 1.0 on; the rest is for forecasts that are wrong.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from parmap import cpu_count, pmap
+from parmap import _blas, cpu_count, pmap
 
 np: Any = pytest.importorskip("numpy")
 
@@ -46,3 +46,27 @@ def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _variable(item: int) -> str | None:
     return os.environ.get("OMP_NUM_THREADS")
+
+
+MAPS = """\
+7f00-7f01 r-xp 00000000 08:01 17 /home/me/.venv/lib/numpy.libs/libscipy_openblas64_-99b71e71.so
+7f02-7f03 r-xp 00000000 08:01 18 /home/me/libs openmp/libm.so.6
+"""
+OTHERS = [
+    "/usr/lib/libgomp.so.1",
+    "/opt/torch/lib/libgomp-a34b3233.so.1",
+    "/opt/lib/libiomp5.so",
+    "/opt/lib/libmkl_rt.so.2",
+]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_teams_of_threads(other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenBLAS has one for all who call it, OpenMP one for each of them; what is not known counts as the latter."""
+    maps = tmp_path / "maps"
+    monkeypatch.setattr(_blas, "_MAPS", str(maps))
+    assert _blas.has_teams()
+    maps.write_text(MAPS)
+    assert not _blas.has_teams()
+    maps.write_text(f"{MAPS}7f04-7f05 r--p 00000000 08:01 19 {other}\n")
+    assert _blas.has_teams()

@@ -7,6 +7,8 @@ from contextvars import copy_context
 from threading import Event
 from typing import Any
 
+from hypothesis import strategies as st
+
 from parmap._call import Call
 from parmap._kept import Kept
 from parmap._records import Broken, Chunk, Done, Facts, Failure, Lost, Options, Outcome, Task
@@ -44,6 +46,26 @@ COMPUTING = Facts(
     process_cpu=1.0,
     cores=4,
     warm=False,
+)
+
+FACTS = st.builds(
+    Facts,
+    busy=st.floats(0, 100),
+    done=st.integers(0, 10_000),
+    left=st.none() | st.integers(0, 10_000),
+    current=st.floats(0, 100),
+    recent=st.floats(0, 100),
+    waiting=st.floats(0, 1),
+    gil_held=st.floats(0, 1),
+    process_cpu=st.floats(0, 64),
+    programs_cpu=st.floats(0, 64),
+    cores=st.integers(1, 64),
+    warm=st.booleans(),
+    transport=st.floats(0, 10) | st.just(math.inf),
+    refused=st.frozensets(st.sampled_from(["thread", "process"])),
+    teams=st.booleans(),
+    imports=st.floats(0, 1),
+    missed=st.floats(0, 1),
 )
 
 

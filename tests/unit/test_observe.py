@@ -85,7 +85,7 @@ def turn(patch: pytest.MonkeyPatch, clocks: Clocks, clock: int | None = CLOCK) -
     patch.setattr(_observe, "thread_clock", lambda: clock)
     patch.setattr(_observe, "_progress", lambda _: clocks.free)
     patch.setattr(_observe, "_open_schedstat", lambda native: -1)
-    patch.setattr(Meter, "_is_in_its_place", lambda meter: clocks.in_its_place)
+    patch.setattr(Meter, "_step_aside", lambda meter: clocks.in_its_place)
     patch.setattr(_observe, "_programs", lambda native, apart: clocks.programs)
 
 
@@ -94,8 +94,7 @@ def make_meter(patch: pytest.MonkeyPatch, clocks: Clocks) -> Meter:
     found = Meter()
     patch.setattr(os, "pread", clocks.schedstat)
     found._schedstat, found._own_schedstat = WATCHED, OWN
-    found._own_queued = clocks.own_queued
-    found.begin()
+    found.renew()
     return found
 
 
@@ -133,6 +132,7 @@ def near(found: Signals, waiting: float, gil_held: float, process_cpu: float) ->
         (0.020, 0.0, 0.080, 0.0, (0.0, 0.0, 4.0)),  # the same on four cores
         (0.0, 0.0, 0.0, 0.0, (1.0, 0.0, 0.0)),  # a sleep
         (0.005, 0.0, 0.005, 0.0, (0.75, 0.0, 0.25)),  # a request and what is made of its answer
+        (0.003, 0.008, 0.003, 0.0, (0.75, 0.0, 0.15)),  # the same on a busy machine
         (0.010, 0.010, 0.010, 0.016, (0.0, 16 / 17, 0.5)),  # pure Python beside busy neighbours: no waiting
     ],
 )
@@ -175,7 +175,7 @@ def test_what_goes_on_without_the_gil(
 
 
 def test_who_has_lost_its_core_to_the_meter_is_looked_at_again(meter: Meter, clocks: Clocks) -> None:
-    """It cannot go on, with or without the GIL; and if it never gets another core, nothing is known."""
+    """It cannot go on, with or without the GIL; if it never gets another core, it counts as one that holds the GIL."""
     stop: Any = Stop(clocks, 0.0)
     clocks.free, clocks.in_its_place = 0.0, True
     assert not meter.knock(stop)
@@ -184,11 +184,30 @@ def test_who_has_lost_its_core_to_the_meter_is_looked_at_again(meter: Meter, clo
     clocks.in_its_place = False
     assert not meter.knock(stop)
     assert ended(meter).gil_held == 1
-    meter.begin()
     clocks.in_its_place = True
     assert not meter.knock(stop)
     clocks.pass_time(0.100, 0.095, queued=0.005)
-    assert ended(meter).gil_held == 0
+    assert ended(meter).gil_held == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="nobody tells on which core a thread is")
+def test_stepping_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the core of the measured thread, until the window has ended."""
+    allowed = os.sched_getaffinity(0)
+    place = min(allowed)
+    meter = Meter()
+    try:
+        monkeypatch.setattr(_observe, "_core", lambda native: place)
+        assert meter._step_aside()
+        assert os.sched_getaffinity(0) == (allowed - {place} or allowed)
+        assert meter._step_aside()  # it came along: the measured thread may have any core
+        meter.renew()
+        assert os.sched_getaffinity(0) == allowed
+        monkeypatch.setattr(_observe, "_core", lambda native: None)
+        assert not meter._step_aside()
+    finally:
+        meter.close()
+        os.sched_setaffinity(0, allowed)
 
 
 def test_progress_is_that_of_the_other_thread() -> None:
@@ -222,9 +241,9 @@ def test_a_busy_machine_is_not_taken_for_a_held_gil(meter: Meter, clocks: Clocks
     assert not meter.knock(stop)
     clocks.own_queued += 0.015
     in_time: Any = Stop(clocks, 0.0)
-    assert not meter.rest(in_time, 0.040 - KNOCK_PAUSE - 0.016)
+    assert not meter.knock(in_time, pause=0.040 - KNOCK_PAUSE - 0.016)
     clocks.pass_time(0.0, 0.036, 0.040, 0.004)
-    assert near(ended(meter), 0.0, 0.5, 1.0)  # of the 2 ms that it had a core, or had no use for one
+    assert near(ended(meter), 0.0, 1 / 3, 1.0)  # of 3 ms: a long pause counts as much as a short one
 
 
 def test_what_the_meter_waited_before_its_first_knock_says_nothing_of_the_knocks(meter: Meter, clocks: Clocks) -> None:
@@ -243,7 +262,6 @@ def test_a_window_that_showed_too_little_goes_on(meter: Meter, clocks: Clocks) -
     assert meter.end() is None
     clocks.pass_time(0.020, 0.010, 0.010, 0.010)
     assert ended(meter).waiting == pytest.approx(0.0)
-    meter.begin()
     clocks.pass_time(0.150, 0.0, 0.0, 0.150)
     assert ended(meter).waiting == pytest.approx(0.0)
 
@@ -254,8 +272,10 @@ def test_windows_are_apart(meter: Meter, clocks: Clocks) -> None:
     meter.knock(late)
     clocks.pass_time(0.010, 0.020, 0.020)
     assert ended(meter).waiting < 0.1
-    clocks.pass_time(5.0)
-    meter.begin()
+    clocks.pass_time(0.020)
+    assert near(ended(meter), 1.0, 0.0, 0.0)
+    clocks.pass_time(5.0, 5.0, 5.0)
+    meter.renew()
     clocks.pass_time(0.020)
     assert near(ended(meter), 1.0, 0.0, 0.0)
 
@@ -266,7 +286,7 @@ def test_knocks_add_up(meter: Meter, clocks: Clocks) -> None:
         stop: Any = Stop(clocks, late)
         assert not meter.knock(stop)
     clocks.pass_time(0.020 - 4 * KNOCK_PAUSE - 0.0095)
-    assert ended(meter).gil_held == pytest.approx(0.010 / 0.0135)
+    assert ended(meter).gil_held == pytest.approx(0.010 / 0.014)
 
 
 def test_a_stop_ends_the_knocking(meter: Meter, clocks: Clocks) -> None:
@@ -279,7 +299,6 @@ def test_without_a_clock_of_the_thread(clocks: Clocks, monkeypatch: pytest.Monke
     """As for computing work that holds the GIL; the process still tells whether it is parallel already."""
     turn(monkeypatch, clocks, None)
     meter = Meter()
-    meter.begin()
     assert ended(meter)[:2] == (0.0, 1.0)
     meter.close()
 
@@ -317,7 +336,6 @@ def test_shares_are_shares(*, wall: float, cpu: float, process: float, queued: f
 def test_the_real_thing() -> None:
     """The meter reads this very thread, and gives its descriptor back, twice without harm."""
     meter = Meter()
-    meter.begin()
     while (found := meter.end()) is None:  # which takes longer on a busy machine
         pass
     assert found.waiting < 0.9

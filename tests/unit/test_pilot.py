@@ -12,6 +12,7 @@ from parmap import _pilot
 from parmap._pilot import fly
 from parmap._records import Chunk, Outcome
 from parmap._run import Driver
+from parmap._tuning import LONG_ITEM
 from tests.unit.fakes import await_event, done, make_call
 from tests.unit.stage import CHECK_ITEMS, Recorder, Stage, collect, expected
 
@@ -71,6 +72,16 @@ def test_the_watch_acts_while_the_caller_is_inside_an_item(stage: Stage, lazy: b
     assert stage.engine.opened_in not in (0, threading.get_ident())
     assert sorted([*func.items, *stage.engine.started]) == list(range(30))
     assert stage.engine.log == ["close"]
+
+
+def test_an_item_that_has_taken_long_is_not_waited_for(stage: Stage) -> None:
+    """The offer stands for half a minute, but who has been inside for so long is not likely to come out just now."""
+    func = Recorder(at=0)
+    call = make_call(range(30), func=func)
+    stage.before_opening = func.release.set
+    threading.Timer(1.5 * LONG_ITEM, stage.planned.set).start()
+    assert collect(call) == expected(30)
+    assert stage.engine.opened_in not in (0, threading.get_ident())
 
 
 @pytest.mark.parametrize("lazy", [False, True])
@@ -179,9 +190,9 @@ def test_the_loop_ends_while_the_engine_opens(stage: Stage) -> None:
     stage.before_opening = before_opening
     stop = _pilot._Watch.stop
 
-    def noting(watch: _pilot._Watch) -> Driver | None:
+    def noting(watch: _pilot._Watch, seconds: float) -> Driver | None:
         stopping.set()
-        return stop(watch)
+        return stop(watch, seconds)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_pilot._Watch, "stop", noting)
