@@ -1,7 +1,7 @@
 """The three maps and `shutdown`: what they promise, and one call down."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextvars import copy_context
 from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, overload
 
@@ -313,7 +313,7 @@ class _Started(NamedTuple):
     """A call and the iterator that runs it as it is advanced, and yields its results in runs."""
 
     call: Call
-    runs: Iterator[list[Any]]
+    runs: Generator[list[Any], None, None]
 
 
 def _start(func: Callable[..., Any], iterables: tuple[Iterable[Any], ...], options: Options, lazy: bool) -> _Started:
@@ -336,11 +336,15 @@ def _start(func: Callable[..., Any], iterables: tuple[Iterable[Any], ...], optio
 
 def _collect(started: _Started) -> list[Any]:
     results: list[Any] = []
-    for found in started.runs:
-        if results:
-            results += found
-        else:
-            results = found
+    try:
+        for found in started.runs:
+            if results:
+                results += found
+            else:
+                results = found
+    except BaseException:  # an interrupt may have come here, and who keeps its traceback keeps the iterator
+        started.runs.close()
+        raise
     if (failure := started.call.failure) is not None:
         raise failure
     return results
@@ -348,9 +352,13 @@ def _collect(started: _Started) -> list[Any]:
 
 def _flatten(started: _Started) -> Iterator[Any]:
     """The results one by one. A result is let go as it is yielded, so only its consumer keeps it."""
-    for results in started.runs:
-        results.reverse()
-        while results:
-            yield results.pop()
+    try:
+        for results in started.runs:
+            results.reverse()
+            while results:
+                yield results.pop()
+    except BaseException:
+        started.runs.close()
+        raise
     if (failure := started.call.failure) is not None:
         raise failure

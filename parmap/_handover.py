@@ -82,8 +82,8 @@ class Handover:
 
     def wait(self) -> None:
         """Waits until the watch has ended. It must have begun."""
-        self._over.acquire()
-        self._over.release()
+        with self._over:
+            pass
 
     def _stop(self) -> None:
         if self.stop.locked():

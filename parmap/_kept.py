@@ -34,9 +34,9 @@ class Kept:
     def __init__(self, job: Job) -> None:
         self._lock = threading.Lock()  # guards the next three
         self._job: Job | None = job
-        self._idle = False  # whether it sleeps until it is woken
+        self._begun = False  # whether the thread has come to the last job that it was given
         self._gone = False
-        self._wake = threading.Lock()  # held until it is to wake
+        self._wake = threading.Lock()  # held until it is to wake; it may be released once too often
         self._wake.acquire()
         self._pid = os.getpid()
         with _interrupts.blocked():
@@ -53,16 +53,20 @@ class Kept:
             if self._gone:
                 return False
             self._job = job
+            self._begun = False
             self._rouse()
         return True
 
     def withdraw(self) -> bool:
-        """Takes the job back if it has not been begun, or stayed behind in the parent at a fork; false: it has."""
+        """Takes the job back if it has not been begun, or stayed behind in the parent at a fork; false: it has.
+
+        May be called again.
+        """
         if self._pid != os.getpid():
             return True
         with self._lock:
-            untouched, self._job = self._job is not None, None
-            return untouched
+            self._job = None
+            return not self._begun
 
     def dismiss(self) -> None:
         """Lets it leave at once, if it has nothing to do."""
@@ -72,8 +76,7 @@ class Kept:
                 self._rouse()
 
     def _rouse(self) -> None:
-        if self._idle:
-            self._idle = False
+        if self._wake.locked():
             self._wake.release()
 
     def _run(self) -> None:
@@ -94,13 +97,11 @@ class Kept:
     def _next(self) -> Job | None:
         with self._lock:
             job, self._job = self._job, None
-            idle = self._idle = job is None and not self._gone
-        if idle and not self._wake.acquire(timeout=THREAD_LINGER):
+            self._begun = self._begun or job is not None
+        if job is None and not self._gone and not self._wake.acquire(timeout=THREAD_LINGER):
             with self._lock:
-                if self._idle:
+                if self._job is None:  # it may have got one between the two lines above
                     self._gone = True
-                else:  # woken between the two lines above
-                    self._wake.acquire()
         return job
 
 

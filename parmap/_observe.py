@@ -20,10 +20,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from parmap._tuning import (
     BUSY_SHARE,
@@ -32,7 +31,6 @@ from parmap._tuning import (
     GOES_ON_ABOVE,
     HOLD_SECONDS,
     HOLDS,
-    IMPORT_SECONDS,
     KNOCK_PAUSE,
     LEAST_HOLDS,
     MOST_WINDOWS,
@@ -111,9 +109,9 @@ class Meter:
     def __init__(self) -> None:
         self._clock = thread_clock()
         self._native = threading.get_native_id()
-        self._schedstat = _open_schedstat(self._native)
+        self._schedstat = _Schedstat(self._native)
         self._queued = 0.0  # seconds that it had waited for a core, as last seen
-        self._own_schedstat = -1  # of the measuring thread, once it is needed
+        self._own_schedstat: _Schedstat | None = None  # of the measuring thread, once it is needed
         self._own_queued = 0.0  # that one's; it is not old
         self._called = 0.0  # programs that run since before that are no items' doing
         self._programs = 0.0, 0.0  # when they were last looked at, and their seconds
@@ -127,9 +125,9 @@ class Meter:
         """Starts the first window of a call."""
         self._called = _uptime()
         self._programs = time.perf_counter(), _programs(self._native, None)
-        self._queued = _queued(self._schedstat)
-        if self._own_schedstat >= 0:
-            self._own_queued = _queued(self._own_schedstat)
+        self._queued = self._schedstat.queued()
+        if self._own_schedstat is not None:
+            self._own_queued = self._own_schedstat.queued()
         self._restart(self._read())
 
     def knock(self, stop: threading.Lock, pause: float = KNOCK_PAUSE) -> bool:
@@ -162,7 +160,7 @@ class Meter:
             return Signals(0.0, 1.0, process)
         lost, own_queued = wall - (now.cpu - begin.cpu), 0.0
         # Who computes all the time does not wait; and reading what says so gives the GIL up, to somebody who keeps it.
-        seen = _queued(self._schedstat) if lost > TAKEN_SHARE * wall else self._queued
+        seen = self._schedstat.queued() if lost > TAKEN_SHARE * wall else self._queued
         queued = max(0.0, min(lost, seen - self._queued))
         idle = lost - queued
         is_waiting = idle > WAITING_BELOW * max(wall - queued, SURE_AFTER)
@@ -193,10 +191,9 @@ class Meter:
 
     def close(self) -> None:
         """Gives the descriptors back."""
-        for descriptor in (self._schedstat, self._own_schedstat):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._schedstat = self._own_schedstat = -1
+        self._schedstat.close()
+        if self._own_schedstat is not None:
+            self._own_schedstat.close()
 
     def _restart(self, now: _Reading) -> None:
         self._begin = now
@@ -223,9 +220,9 @@ class Meter:
             self._aside = None
 
     def _own_waiting(self) -> float:
-        if self._own_schedstat < 0:
-            self._own_schedstat = _open_schedstat(threading.get_native_id())
-        return _queued(self._own_schedstat)
+        if self._own_schedstat is None:
+            self._own_schedstat = _Schedstat(threading.get_native_id())
+        return self._own_schedstat.queued()
 
     def _look_at_programs(self) -> float:
         """What they computed since the last look, by wall time. Reads files, and so only while the GIL is free."""
@@ -261,20 +258,27 @@ def _core(native: int) -> int | None:
         return None
 
 
-def _open_schedstat(native: int) -> int:
-    """A descriptor of what the system's scheduler tells of a thread; -1: it does not."""
-    try:
-        return os.open(f"/proc/self/task/{native}/schedstat", os.O_RDONLY)
-    except OSError:
-        return -1
+class _Schedstat:
+    """What the system's scheduler tells of a thread, if it does."""
 
+    def __init__(self, native: int) -> None:
+        self._descriptor = -1
+        with contextlib.suppress(OSError):
+            self._descriptor = os.open(f"/proc/self/task/{native}/schedstat", os.O_RDONLY)
 
-def _queued(schedstat: int) -> float:
-    """Seconds that a thread was ready to run and had no core."""
-    if schedstat >= 0:
+    def queued(self) -> float:
+        """Seconds that the thread was ready to run and had no core."""
         with contextlib.suppress(OSError, ValueError, IndexError):
-            return int(os.pread(schedstat, 64, 0).split()[1]) / 1e9
-    return 0.0
+            return int(os.pread(self._descriptor, 64, 0).split()[1]) / 1e9
+        return 0.0
+
+    def close(self) -> None:
+        """Gives the descriptor back. May be called twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    __del__ = close  # an interrupt may have come when it was made and nobody had it yet
 
 
 def _programs(native: int, since: float | None) -> float:
@@ -334,28 +338,6 @@ def eager_switching() -> AbstractContextManager[None]:
     return _switching
 
 
-def import_seconds(func: Callable[..., Any]) -> float:
-    """How long a fresh worker takes, roughly, to import what a function needs.
-
-    A worker imports the function's module, with all that this one imports; of ``__main__``, which it cannot import, it
-    gets the names that the function uses. Of each other package that one of these comes from, as many modules count as
-    this process has loaded; of the standard library none, since most of it is small, or there already.
-    """
-    owner = getattr(func, "__module__", None)
-    owner = owner if isinstance(owner, str) else ""
-    module = sys.modules.get(owner)
-    names = dict(vars(module)) if module is not None else {}
-    if owner == "__main__":
-        used = getattr(getattr(func, "__code__", None), "co_names", ())
-        names = {name: names[name] for name in used if name in names}
-    # What its author has put there: not its loader, nor what a test runner adds to it.
-    values = [value for name, value in names.items() if name.isidentifier() and not name.startswith("__")]
-    found = [getattr(each, "__name__" if isinstance(each, ModuleType) else "__module__", "") for each in values]
-    roots = {name.partition(".")[0] for name in found if isinstance(name, str)}
-    roots -= sys.stdlib_module_names | {"parmap", owner.partition(".")[0]}
-    return IMPORT_SECONDS * sum(name.partition(".")[0] in roots for name in list(sys.modules))
-
-
 def is_busy() -> bool:
     """Whether more threads are ready to run, in all processes, than there are cores; false where that is not told."""
     try:
@@ -371,15 +353,14 @@ def is_exiting() -> bool:
     return not threading.main_thread().is_alive()
 
 
-def why_no_processes() -> str | None:
-    """Why worker processes cannot be started here; ``None``: they can."""
+def check_processes() -> None:
+    """Raises ``OSError`` where worker processes cannot be started."""
     if getattr(sys, "frozen", False) or getattr(globals().get("__compiled__"), "standalone", False):  # Nuitka's mark
-        return "this is a frozen executable, which has no interpreter to start workers with"
+        raise OSError("this is a frozen executable, which has no interpreter to start workers with")
     if not sys.executable:
-        return "the interpreter's path is not known (sys.executable is empty)"
+        raise OSError("the interpreter's path is not known (sys.executable is empty)")
     if sys.platform in ("emscripten", "wasi"):
-        return f"there are none on this platform ({sys.platform})"
-    return None
+        raise OSError(f"there are none on this platform ({sys.platform})")
 
 
 def is_posix() -> bool:

@@ -19,7 +19,7 @@ that turns out to be slower than the loop is left for another one, or for the lo
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -40,46 +40,50 @@ if TYPE_CHECKING:
     from parmap._companion import Companion
 
 
-def fly(call: Call) -> Iterator[list[Any]]:
+def fly(call: Call) -> Generator[list[Any], None, None]:
     """Runs a call, first as the loop, then on the engine that what was seen calls for; yields results in runs."""
     serial = Serial(call.task, call.disposable)
     watch = _Watch(call, serial, learned.recall(call.task.func))
-    loop = Driver(call, serial, loop_sizer(call, ahead=True, seconds=watch.start(anew=True)))
-    while True:
-        yield from _pilot(loop, watch, serial)
-        last, follower = loop, watch.stop(loop.mean)
-        while follower is not None:
-            yield from drive(follower)
-            last, follower = follower, watch.better(follower)
-        refusal = watch.refusal(last)
-        if refusal is None:
-            break
-        watch = _Watch(call, serial, refusal)
-        watch.start(anew=False)
-    yield from drive(loop)
+    try:
+        loop = Driver(call, serial, loop_sizer(call, ahead=True, seconds=watch.start(anew=True)))
+        while True:
+            yield from _pilot(loop, watch, serial)
+            last, follower = loop, watch.stop(loop.mean)
+            while follower is not None:
+                yield from drive(follower)
+                last, follower = follower, watch.better(follower)
+            refusal = watch.refusal(last)
+            if refusal is None:
+                break
+            watch = _Watch(call, serial, refusal)
+            watch.start(anew=False)
+        yield from drive(loop)
+    except BaseException:
+        try:
+            watch.abort()
+        except BaseException:  # an interrupt
+            watch.abort()
+            raise
+        raise
     watch.remember(last)
 
 
 def _pilot(loop: Driver, watch: "_Watch", serial: Serial) -> Iterator[list[Any]]:
     """The loop in the caller's thread, until an engine is up or nothing is left for it."""
     call = loop.call
-    try:
-        while not (call.over or watch.wanted):
-            yield from call.hand_out()
-            if call.failed:
-                break
-            watch.take_offer()
-            if watch.wanted:
-                break
-            loop.fill()
-            if not serial.flying:
-                break  # the consumer is as far behind as it may be, or the items are all with the engine
-            watch.caller_enters()
-            loop.settle()
-            watch.caller_leaves(*loop.latest)
-    except BaseException:
-        watch.abort()
-        raise
+    while not (call.over or watch.wanted):
+        yield from call.hand_out()
+        if call.failed:
+            break
+        watch.take_offer()
+        if watch.wanted:
+            break
+        loop.fill()
+        if not serial.flying:
+            break  # the consumer is as far behind as it may be, or the items are all with the engine
+        watch.caller_enters()
+        loop.settle()
+        watch.caller_leaves(*loop.latest)
 
 
 class _Watch:
@@ -89,7 +93,8 @@ class _Watch:
         self._call = call
         self._serial = serial
         self._prospect = Prospect(call, seen)
-        self._driver: Driver | None = None
+        self._opened: Driver | None = None  # the last engine that was opened, or was to be: what `abort` closes
+        self._driver: Driver | None = None  # it, if it is open
         self._ready = False  # whether the engine's workers are up
         self._guessed = False  # whether the plan was a guess when the caller went on to run items
         self._refuted: Plan | None = None  # instead of what the watch does already, since the guess was wrong
@@ -172,10 +177,10 @@ class _Watch:
         return self._driver
 
     def abort(self) -> None:
-        """Ends the watch and closes its engine."""
+        """Ends the watch and closes its engine. May be called again."""
         self._end()
-        if self._driver is not None:
-            self._driver.backend.close(0.0)
+        if self._opened is not None:
+            self._opened.backend.close(0.0)
 
     def better(self, driver: Driver) -> Driver | None:
         """After an engine: the one that is to go on instead, if its work was not done; ``None``: the loop."""
@@ -209,9 +214,10 @@ class _Watch:
         warn_fallback(f"this call goes on as a plain loop, because {error}")
 
     def _end(self) -> None:
+        """Ends the watch. May be called again, also after an interrupt."""
         acting = self._handover.end()
         self._presence.enter()
-        companion, self._companion = self._companion, None
+        companion = self._companion
         if companion is None:
             return
         begun = not companion.withdraw()
@@ -219,6 +225,7 @@ class _Watch:
             if self._driver is not None:
                 self._driver.backend.wake()
             self._handover.wait()
+        self._companion = None
         companion.release()
 
     # --- in either thread, whoever acts ---
@@ -227,16 +234,17 @@ class _Watch:
         log_plan(plan)
         if plan.backend == "process":
             learned.missed = 0.0
-        try:
-            driver = engine(self._call, plan)
-        except Exception as error:
-            self._driver, self._error = None, error
-            return
+        driver = engine(self._call, plan)
         driver.judge = Judge(self._call.options, plan, self._prospect.facts)
         driver.sizer.expect(self._prospect.seconds)
         if not self._handover.ended:
             driver.backend.spare = 1
-        self._driver = driver
+        self._opened, self._driver = driver, None
+        if driver.open():
+            self._driver = driver
+        else:
+            self._error = driver.unopened
+            driver.backend.close(0.0)
 
     def _pays(self, sample: Sample | None) -> bool:
         """Whether the plan stands when what the items and results cost on their way is counted, as measured here."""

@@ -1,16 +1,19 @@
 """What is known of a call's items, and what to do about it: from facts, of this call and of earlier ones, to a plan."""
 
 import sys
+from collections.abc import Callable
 from functools import cached_property
+from types import ModuleType
+from typing import Any
 
 from parmap._call import Call
 from parmap._cores import cpu_count
 from parmap._errors import SerializationError, in_words
 from parmap._learned import learned
-from parmap._observe import Pace, Signals, import_seconds
+from parmap._observe import Pace, Signals
 from parmap._records import Facts, Plan, Sample, Seen
 from parmap._strategy import has_gaps, is_guess, plan_seen, seconds_missed, seconds_per_item
-from parmap._tuning import CHECK_ITEMS, CHECK_SECONDS
+from parmap._tuning import CHECK_ITEMS, CHECK_SECONDS, IMPORT_SECONDS
 
 
 class Prospect:
@@ -191,6 +194,28 @@ def _processes_are_warm() -> bool:
     """Whether worker processes are waiting for a call."""
     pool = sys.modules.get("parmap._backends._processes._pool")
     return pool is not None and pool.is_warm()
+
+
+def import_seconds(func: Callable[..., Any]) -> float:
+    """How long a fresh worker takes, roughly, to import what a function needs.
+
+    A worker imports the function's module, with all that this one imports; of ``__main__``, which it cannot import, it
+    gets the names that the function uses. Of each other package that one of these comes from, as many modules count as
+    this process has loaded; of the standard library none, since most of it is small, or there already.
+    """
+    owner = getattr(func, "__module__", None)
+    owner = owner if isinstance(owner, str) else ""
+    module = sys.modules.get(owner)
+    names = dict(vars(module)) if module is not None else {}
+    if owner == "__main__":
+        used = getattr(getattr(func, "__code__", None), "co_names", ())
+        names = {name: names[name] for name in used if name in names}
+    # What its author has put there: not its loader, nor what a test runner adds to it.
+    values = [value for name, value in names.items() if name.isidentifier() and not name.startswith("__")]
+    found = [getattr(each, "__name__" if isinstance(each, ModuleType) else "__module__", "") for each in values]
+    roots = {name.partition(".")[0] for name in found if isinstance(name, str)}
+    roots -= sys.stdlib_module_names | {"parmap", owner.partition(".")[0]}
+    return IMPORT_SECONDS * sum(name.partition(".")[0] in roots for name in list(sys.modules))
 
 
 _NOTHING_KNOWN = Facts(0.0, 0, None, 0.0, 0.0, 0.0, 0.0, 0.0, 1, warm=False)

@@ -5,7 +5,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -20,7 +20,7 @@ from parmap._errors import (
 )
 from parmap._judge import Judge
 from parmap._learned import learned
-from parmap._observe import is_exiting, is_posix, why_no_processes
+from parmap._observe import is_exiting, is_posix
 from parmap._records import ALL, Broken, Done, Lost, Plan
 from parmap._strategy import plan_given
 from parmap._tuning import (
@@ -39,6 +39,7 @@ class Driver:
 
     Attributes:
         judge: Who says whether the engine is the right one; ``None``: it was asked for.
+        unopened: Why the engine cannot be opened.
         broken: Why the engine cannot go on.
         better: What should go on instead of it.
         latest: How many items the last chunk had, and the seconds that they took together.
@@ -49,6 +50,7 @@ class Driver:
         self.backend = backend
         self.sizer = sizer
         self.judge: Judge | None = None
+        self.unopened: Exception | None = None
         self.broken: Broken | None = None
         self.better: Plan | None = None
         self.latest = 0, 0.0
@@ -59,6 +61,14 @@ class Driver:
     def mean(self) -> float:
         """Seconds that an item took on average; 0.0: none was run."""
         return self._seconds / self._items if self._items else 0.0
+
+    def open(self) -> bool:
+        """Opens the engine; false: it cannot be, and ``unopened`` says why."""
+        try:
+            self.backend.open()
+        except (SerializationError, OSError, RuntimeError) as error:
+            self.unopened = error
+        return self.unopened is None
 
     def step(self) -> None:
         """Gives the engine work, waits for what comes of it, and judges it."""
@@ -137,11 +147,14 @@ class Driver:
 def drive(driver: Driver) -> Iterator[list[Any]]:
     """Runs a call to its end on one engine and yields its results, in runs, as their turn comes.
 
-    The engine is closed when the iterator is: at the end, by an error, or by its consumer.
+    The engine is opened, unless it is open or cannot be, and closed when the iterator is: at the end, by an error, or by
+    its consumer.
     """
     call, backend = driver.call, driver.backend
     grace = 0.0  # for an interrupt
     try:
+        if not driver.open():
+            return
         while driver.broken is None and driver.better is None and not (call.over and not backend.flying):
             yield from driver.hand_out()
             if call.failed and not call.lazy:
@@ -158,17 +171,15 @@ def drive(driver: Driver) -> Iterator[list[Any]]:
         grace = CLOSE_GRACE
         raise
     finally:
-        backend.close(grace)
+        try:
+            backend.close(grace)
+        except BaseException:  # an interrupt
+            backend.close(0.0)
+            raise
 
 
 def engine(call: Call, plan: Plan) -> Driver:
-    """Opens the engine of a plan.
-
-    Raises:
-        SerializationError: The function cannot travel to another process.
-        OSError: Processes cannot be started.
-        RuntimeError: Threads cannot be started.
-    """
+    """The engine of a plan, which is still to be opened."""
     options, source = call.options, call.source
     first = min(source.first, LAZY_FIRST_CHUNK) if call.lazy else source.first
     target = CHUNK_TARGET
@@ -183,19 +194,16 @@ def engine(call: Call, plan: Plan) -> Driver:
         fixed = fixed if options.timeout is None else 1  # a thread is given up with all that it holds
         target = THREAD_CHUNK_TARGET
         backend = Threads(call.task, plan.workers)
+    elif is_posix():
+        from parmap._backends._processes import Processes
+
+        # Of an input without a length the caller's choice says nothing; what was seen of the loop says that it is long.
+        wanted = call.left if call.left is not None else plan.workers if options.backend == "auto" else 1
+        backend = Processes(call.task, plan.workers, cpu_count(), wanted)
     else:
-        if (reason := why_no_processes()) is not None:
-            raise OSError(reason)
-        if is_posix():
-            from parmap._backends._processes import Processes
+        from parmap._backends._executor import Executor
 
-            # Of an input without a length the caller's choice says nothing; what was seen of the loop says that it is long.
-            wanted = call.left if call.left is not None else plan.workers if options.backend == "auto" else 1
-            backend = Processes(call.task, plan.workers, cpu_count(), wanted)
-        else:
-            from parmap._backends._executor import Executor
-
-            backend = Executor(call.task, plan.workers, cpu_count())
+        backend = Executor(call.task, plan.workers, cpu_count())
     seconds = learned.recall(call.task.func).seconds
     sizer = Sizer(fixed, plan.workers, first, call.left, seconds=seconds, target=target)
     return Driver(call, backend, sizer)
@@ -217,42 +225,51 @@ def loop_sizer(call: Call, ahead: bool, seconds: float = 0.0) -> Sizer:
     return Sizer(None, 1, first, None, seconds=seconds, most=MAX_BLOCK)
 
 
-def run(call: Call) -> Iterator[list[Any]]:
+def run(call: Call) -> Generator[list[Any], None, None]:
     """Runs a call on the engine that its options call for and yields its results, in runs, as their turn comes."""
-    plan = plan_given(call.options, cpu_count())
-    driver = _open(call, plan)
-    yield from drive(driver)
-    if driver.better is not None:
-        driver = _open(call, driver.better)
+    plan: Plan | None = plan_given(call.options, cpu_count())
+    judged = call.options.backend == "auto"
+    while plan is not None:
+        log_plan(plan)
+        driver = engine(call, plan)
+        driver.judge = Judge(call.options, plan, None) if judged else None
         yield from drive(driver)
-    learned.remember(call.task.func, driver.mean)
+        learned.remember(call.task.func, driver.mean)
+        judged = judged and driver.broken is None
+        plan = _instead(call, plan, driver)
+
+
+def _instead(call: Call, plan: Plan, driver: Driver) -> Plan | None:
+    """The plan that goes on after another one's engine; ``None``: that one has done all.
+
+    Raises:
+        SerializationError: The function cannot travel, and the engine was asked for.
+        OSError: Processes cannot be started, and nothing else does what was asked for.
+        RuntimeError: Nor can threads.
+    """
+    if driver.unopened is not None:
+        return _plan_without(call, plan, driver.unopened)
     if driver.broken is not None:
         warn_fallback(f"this call goes on in threads, because {driver.broken.error}")
-        yield from drive(engine(call, plan._replace(backend="thread")))
+        return plan._replace(backend="thread")
+    return driver.better
 
 
-def _open(call: Call, plan: Plan) -> Driver:
-    """Opens the engine of a plan or, with a warning, the one that does best without what cannot be had."""
-    log_plan(plan)
-    try:
-        driver = engine(call, plan)
-        driver.judge = Judge(call.options, plan, None) if call.options.backend == "auto" else None
-        return driver
-    except SerializationError as error:
-        if call.options.backend != "auto":
-            raise
-        reason: Exception = error
-    except (OSError, RuntimeError) as error:
-        if call.options.timeout is not None and (plan.backend == "thread" or call.options.seed is not None):
-            raise  # the loop cannot end an item, nor can threads that wait for their turn
-        reason = error
+def _plan_without(call: Call, plan: Plan, reason: Exception) -> Plan:
+    """The plan, with a warning, that does best without the engine that cannot be had."""
+    options = call.options
+    if isinstance(reason, SerializationError):
+        if options.backend != "auto":
+            raise reason
+    elif options.timeout is not None and (plan.backend == "thread" or options.seed is not None):
+        raise reason  # the loop cannot end an item, nor can threads that wait for their turn
     other, words = plan._replace(backend="serial"), "as a plain loop"
-    if call.options.timeout is not None:
+    if options.timeout is not None:
         other, words = plan._replace(backend="thread", workers=max(plan.workers, 2)), "in threads"
     if not is_exiting():
         what = "" if isinstance(reason, SerializationError) else f"{_KINDS[plan.backend]} cannot be started: "
         warn_fallback(f"this call runs {words}, because {what}{reason}")
-    return _open(call, other)
+    return other
 
 
 _KINDS = {"process": "processes", "thread": "threads"}

@@ -11,7 +11,11 @@ from parmap._records import Chunk, Outcome
 
 
 class Backend(Protocol):
-    """An engine, open from its construction to ``close``.
+    """An engine: ``open`` it, ``close`` it.
+
+    It takes nothing before it is opened, and gives everything back when it is closed, however far the opening, or a
+    closing before, has come. So an owner that holds it before it opens it, and closes it once more when an interrupt
+    comes out of `close`, leaves nothing behind.
 
     Attributes:
         flying: Chunks taken and not yet given back.
@@ -28,6 +32,16 @@ class Backend(Protocol):
 
     @property
     def ready(self) -> bool: ...
+
+    def open(self) -> None:
+        """Takes what it needs, unless it is open.
+
+        Raises:
+            SerializationError: The function or the initializer cannot travel.
+            OSError: Workers cannot be started, or not as the task needs them.
+            RuntimeError: No thread can be started, as at the interpreter's end.
+        """
+        ...
 
     def room(self) -> bool:
         """Whether one more chunk would be of use now."""
@@ -50,7 +64,7 @@ class Backend(Protocol):
         ...
 
     def close(self, grace: float) -> None:
-        """Gives everything back, at the latest ``grace`` seconds from now. May be called twice."""
+        """Gives everything back, at the latest ``grace`` seconds from now. May be called at any time, and again."""
         ...
 
 

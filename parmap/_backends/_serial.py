@@ -64,6 +64,9 @@ class Serial:
         running = self._running
         return 0 if running is None else len(running.chunk.items) - length_hint(running.items)
 
+    def open(self) -> None:
+        """Nothing to take."""
+
     def room(self) -> bool:
         return self._running is None
 

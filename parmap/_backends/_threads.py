@@ -47,9 +47,6 @@ class Threads:
     Args:
         task: What to run.
         workers: How many threads there may be.
-
-    Raises:
-        RuntimeError: No thread can be started.
     """
 
     ready = True
@@ -67,11 +64,14 @@ class Threads:
         self._inbox: SimpleQueue[Chunk | None] = SimpleQueue()
         self._outbox: SimpleQueue[Outcome | None] = SimpleQueue()
         self._ended: SimpleQueue[_Place] = SimpleQueue()  # places whose thread has nothing more to do for this call
-        self._start_thread()
 
     @property
     def flying(self) -> int:
         return self._flying
+
+    def open(self) -> None:
+        if not self._threads:
+            self._start_thread()
 
     def room(self) -> bool:
         return self._flying < max(1, self._workers - self.spare) * self.depth

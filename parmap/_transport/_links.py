@@ -148,10 +148,15 @@ def _adopt(descriptor: int) -> SharedMemory:
 
 
 class Link:
-    """One end of a socket pair. Owned by one thread at a time."""
+    """One end of a socket pair. Owned by one thread at a time.
+
+    Attributes:
+        torn: Whether an interrupt or an error came in the middle of a message, after which nothing makes sense here.
+    """
 
     def __init__(self, end: socket.socket) -> None:
         self.socket = end
+        self.torn = False
         self._read = bytearray()
         self._descriptors: deque[int] = deque()
         self._held: list[bytes | memoryview] = []  # frames that go with the next one
@@ -186,6 +191,7 @@ class Link:
             self._send_held([])
 
     def _send_held(self, beside: list[int]) -> None:
+        self.torn = True
         pieces = self._held.copy()
         self._held.clear()
         control = []
@@ -194,6 +200,7 @@ class Link:
         sent = self.socket.sendmsg(pieces, control)
         if sent < sum(map(len, pieces)):  # a signal came in between
             self.socket.sendall(b"".join(pieces)[sent:])
+        self.torn = False
 
     def receive(self, flags: int = 0) -> list[Frame] | None:
         """The frames that have arrived, possibly none yet; ``None``: the other end is gone.

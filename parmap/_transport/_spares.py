@@ -51,8 +51,8 @@ class Spares:
 
     def close(self) -> None:
         """Gives all memory back; receivers that still read have the file until they have. May be called twice."""
-        for descriptor in (*self._free, *self._lent.values()):
+        while self._lent:
+            self._free.append(self._lent.popitem()[1])
+        while self._free:
             with suppress(OSError):
-                os.close(descriptor)
-        self._free.clear()
-        self._lent.clear()
+                os.close(self._free.pop())

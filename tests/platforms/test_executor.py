@@ -120,7 +120,7 @@ def test_timeouts_are_kept_elsewhere_or_refused(script: RunScript) -> None:
     from parmap._backends._executor import Executor
     from parmap._records import Task
     try:
-        Executor(Task(heavy, False, False, None, 1.0, None, copy_context()), 2, 2)
+        Executor(Task(heavy, False, False, None, 1.0, None, copy_context()), 2, 2).open()
     except OSError as error:
         print(error)
     """

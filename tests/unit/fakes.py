@@ -164,6 +164,9 @@ class Engine:
     def flying(self) -> int:
         return len(self.held)
 
+    def open(self) -> None:
+        """Nothing to open."""
+
     def room(self) -> bool:
         """Whether a place is free."""
         return len(self.held) < self._places and self._limit > 0

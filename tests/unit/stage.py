@@ -25,7 +25,14 @@ class Parked(Engine):
     def __init__(self, answer: Answer = succeed, places: int = 2) -> None:
         super().__init__(answer, places)
         self.opened_in = 0
+        self.before_opening: Callable[[], None] = lambda: None
         self.woken = Event()
+
+    def open(self) -> None:
+        """Notes in which thread."""
+        if not self.opened_in:
+            self.opened_in = threading.get_ident()
+            self.before_opening()
 
     def wait(self, timeout: float | None) -> list[Outcome]:
         """Answers what it holds, or waits to be woken."""
@@ -48,7 +55,7 @@ class Stage:
         planned: Set when what is seen calls for an engine.
         guess: Whether only one item that has not ended speaks for that.
         engine: The engine that then opens.
-        before_opening: Called in the thread that opens it, before it does.
+        before_opening: Called in the thread that opens it, as it does.
     """
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
@@ -73,8 +80,7 @@ class Stage:
 
     def _open(self, call: Call, plan: Plan) -> Driver:
         assert plan is PLAN
-        self.engine.opened_in = threading.get_ident()
-        self.before_opening()
+        self.engine.before_opening = self.before_opening
         return Driver(call, self.engine, Sizer(3, 2, 1, None))
 
 

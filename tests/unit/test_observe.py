@@ -61,6 +61,18 @@ class Clocks:
         return b"%d %d 9\n" % (self.cpu * 1e9, self.queued * 1e9)
 
 
+class Schedstat(_observe._Schedstat):
+    """One whose descriptor is nobody's."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    __del__ = close
+
+
 class Stop:
     """A lock that is waited for: the clocks go on meanwhile."""
 
@@ -84,7 +96,7 @@ def turn(patch: pytest.MonkeyPatch, clocks: Clocks, clock: int | None = CLOCK) -
     patch.setattr(_observe, "time", fake)
     patch.setattr(_observe, "thread_clock", lambda: clock)
     patch.setattr(_observe, "_progress", lambda _: clocks.free)
-    patch.setattr(_observe, "_open_schedstat", lambda native: -1)
+    patch.setattr(_observe, "_Schedstat", lambda native: Schedstat(-1))
     patch.setattr(Meter, "_step_aside", lambda meter: clocks.in_its_place)
     patch.setattr(_observe, "_programs", lambda native, apart: clocks.programs)
 
@@ -93,7 +105,7 @@ def make_meter(patch: pytest.MonkeyPatch, clocks: Clocks) -> Meter:
     """A meter whose kernel tells how long the threads waited for a core."""
     found = Meter()
     patch.setattr(os, "pread", clocks.schedstat)
-    found._schedstat, found._own_schedstat = WATCHED, OWN
+    found._schedstat, found._own_schedstat = Schedstat(WATCHED), Schedstat(OWN)
     found.renew()
     return found
 

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from parmap import _observe
-from parmap._observe import Meter, import_seconds, is_posix, may_fork, why_no_processes
+from parmap._observe import Meter, check_processes, is_posix, may_fork
+from parmap._prospect import import_seconds
 from parmap._tuning import IMPORT_SECONDS
 
 
@@ -21,22 +23,26 @@ from parmap._tuning import IMPORT_SECONDS
 )
 def test_why_there_are_no_processes(monkeypatch: pytest.MonkeyPatch, name: str, value: object, words: str) -> None:
     """In words, for the warning."""
-    assert why_no_processes() is None
+    check_processes()
     monkeypatch.setattr(sys, name, value, raising=False)
-    assert words in str(why_no_processes())
+    with pytest.raises(OSError, match=re.escape(words)):
+        check_processes()
 
 
 def test_no_processes_on_this_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     """The platform is named."""
     monkeypatch.setattr(sys, "platform", "emscripten")
-    assert "emscripten" in str(why_no_processes())
+    with pytest.raises(OSError, match="emscripten"):
+        check_processes()
 
 
 def test_a_standalone_program_of_nuitka_is_frozen_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its modules are marked, and only those of a program that has no interpreter."""
-    for standalone in (False, True):
-        monkeypatch.setattr(_observe, "__compiled__", SimpleNamespace(standalone=standalone), raising=False)
-        assert ("frozen executable" in str(why_no_processes())) is standalone
+    monkeypatch.setattr(_observe, "__compiled__", SimpleNamespace(standalone=False), raising=False)
+    check_processes()
+    monkeypatch.setattr(_observe, "__compiled__", SimpleNamespace(standalone=True))
+    with pytest.raises(OSError, match="frozen executable"):
+        check_processes()
 
 
 def in_main(func: Callable[[Any], Any]) -> Callable[[Any], Any]:

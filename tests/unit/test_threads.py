@@ -44,6 +44,7 @@ def run_all(engine: Threads, count: int) -> list[Kept]:
 def test_threads_at_rest_are_not_waited_for() -> None:
     """Their next job begins when they have heard that this one is over."""
     engine = Threads(make_task(negative), 3)
+    engine.open()
     threads = run_all(engine, 3)
     deadline = time.monotonic() + PATIENCE
     while not all(place.idle for place in engine._threads) and time.monotonic() < deadline:
@@ -73,6 +74,7 @@ def test_a_thread_that_does_not_come_to_rest_is_nobody_elses() -> None:
 
     engine = Threads(make_task(negative), 1)
     engine._outbox = Slow()
+    engine.open()
     (thread,) = run_all(engine, 1)
     await_event(spoken)
     engine.close(0.01)

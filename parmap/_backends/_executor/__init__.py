@@ -21,6 +21,7 @@ from parmap import _settings
 from parmap._backends._executor._child import Brief, Carried, Finished, Reply, Undefined, Unreadable, carry, run
 from parmap._backends._executor._pool import Pool, missing_script
 from parmap._errors import WorkerCrashError, show_arguments
+from parmap._observe import check_processes
 from parmap._records import Broken, Chunk, Failure, Lost, Outcome, Task
 from parmap._transport._definitions import dump_by_value
 from parmap._transport._outcomes import Answer, read_answer, undefined, unreadable, unsendable
@@ -43,35 +44,38 @@ class Executor:
         task: What to run.
         workers: How many processes there may be.
         cores: How many cores they may use together.
-
-    Raises:
-        SerializationError: The function or the initializer cannot travel.
-        OSError: Workers cannot be started, or not as the task needs them.
-        RuntimeError: The interpreter is at its end.
     """
 
     def __init__(self, task: Task, workers: int, cores: int) -> None:
-        if task.timeout is not None:
-            raise OSError("on this platform none can be ended inside an item, as timeout asks for")
-        if (script := missing_script()) is not None:
-            raise OSError(f"each would have to import the script, but there is no file {script!r}")
         self.spare = 0
         self.depth = 1
         self.ready = False
         self._task = task
         self._workers = workers
-        setting = _settings.current(max(1, cores // workers))
-        self._brief = Brief(carry(dump_task(task)), task.packed, task.keep_going, task.seed, setting)
+        self._cores = cores
+        self._brief: Brief | None = None
         self._flying: dict[Future[Any], Chunk] = {}
         self._outcomes: list[Outcome] = []  # found while something else was done
         self._suspects: set[int] = set()  # items of which one may have killed its worker; they run alone
         self._ended: SimpleQueue[Future[Any] | None] = SimpleQueue()
         self._pool: Pool | None = None
-        self._open()
 
     @property
     def flying(self) -> int:
         return len(self._flying) + len(self._outcomes)
+
+    def open(self) -> None:
+        if self._pool is not None:
+            return
+        check_processes()
+        task = self._task
+        if task.timeout is not None:
+            raise OSError("on this platform none can be ended inside an item, as timeout asks for")
+        if (script := missing_script()) is not None:
+            raise OSError(f"each would have to import the script, but there is no file {script!r}")
+        setting = _settings.current(max(1, self._cores // self._workers))
+        self._brief = Brief(carry(dump_task(task)), task.packed, task.keep_going, task.seed, setting)
+        self._find_pool()
 
     def room(self) -> bool:
         if self._suspects:
@@ -86,7 +90,7 @@ class Executor:
             return
         future: Future[Any]
         try:
-            future = self._open().executor.submit(run, chunk.start, items)
+            future = self._find_pool().executor.submit(run, chunk.start, items)
         except (OSError, RuntimeError) as error:  # it has broken, or no other can be started
             future = Future()
             future.set_exception(error)
@@ -113,13 +117,14 @@ class Executor:
         self._flying.clear()
         self._outcomes.clear()
 
-    def _open(self) -> Pool:
+    def _find_pool(self) -> Pool:
         """The pool: of one worker while there are suspects, who are to die alone."""
         size = 1 if self._suspects else self._workers
         if self._pool is not None and self._pool.size != size:
             self._pool.close()
             self._pool = None
         if self._pool is None:
+            assert self._brief is not None, "it is open"
             self._pool = Pool(size, self._brief)
             self._pool.up.add_done_callback(self._ended.put)
         return self._pool

@@ -16,6 +16,7 @@ from parmap._backends._processes import _page
 from parmap._backends._processes._crew import Crew
 from parmap._backends._processes._pool import Dispatch, Worker, pool
 from parmap._errors import ItemTimeoutError, WorkerCrashError, show_arguments
+from parmap._observe import check_processes
 from parmap._records import Broken, Chunk, Failure, Lost, Outcome, Task
 from parmap._transport._links import Frame, pack
 from parmap._transport._messages import (
@@ -47,10 +48,6 @@ class Processes:
         workers: How many processes there may be.
         cores: How many cores they may use together.
         wanted: For how many of them there is work.
-
-    Raises:
-        SerializationError: The function or the initializer cannot travel.
-        OSError: Workers cannot be started.
     """
 
     def __init__(self, task: Task, workers: int, cores: int, wanted: int) -> None:
@@ -62,18 +59,11 @@ class Processes:
         self._spares = Spares()
         self._barren = 0  # deaths in a row of workers that had done nothing yet
         self._tries = max(START_TRIES, ZYGOTE_TRIES * workers + 1)  # all at once may have died with their zygote
-        self._closed = False
         self._home = os.getpid()
+        self._wanted = wanted
+        self._setting = _settings.current(max(1, cores // workers))
         define = Define(self._call, task.packed, task.keep_going, task.timeout, task.seed)
-        setting = _settings.current(max(1, cores // workers))
-        if not pool().warm:
-            pool().prepare(setting, needed_anyway(task))  # it comes up while the definition is made
-        self._crew = Crew(define, make_definition(task), setting, workers)
-        try:
-            self._crew.muster(wanted)
-        except BaseException:
-            self._crew.dismiss()
-            raise
+        self._crew = Crew(define, self._setting, workers)
 
     @property
     def flying(self) -> int:
@@ -82,6 +72,15 @@ class Processes:
     @property
     def ready(self) -> bool:
         return any(worker.ready for worker in self._crew)
+
+    def open(self) -> None:
+        if self._crew.is_open:
+            return
+        check_processes()
+        if not pool().warm:
+            pool().prepare(self._setting, needed_anyway(self._task))  # it comes up while the definition is made
+        self._crew.open(make_definition(self._task))
+        self._crew.muster(self._wanted)
 
     def room(self) -> bool:
         return self._crew.has_room(self.spare, self.depth)
@@ -118,13 +117,12 @@ class Processes:
                 _page.forbid(worker.page.slots, index)
 
     def close(self, grace: float) -> None:
-        if self._closed or os.getpid() != self._home:  # a fork has copied this, but not the workers
+        if os.getpid() != self._home:  # a fork has copied this, but not the workers
             return
-        self._closed = True
-        self.cancel(0)
         if sys.is_finalizing():
             grace = 0.0  # nothing can be imported any more, so nothing that arrives could be rebuilt
         try:
+            self.cancel(0)
             deadline = time.perf_counter() + grace
             while any(worker.held for worker in self._crew) and (left := deadline - time.perf_counter()) > 0:
                 self._receive(left)

@@ -5,34 +5,47 @@ import select
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Final
 
 from parmap._backends._processes import _page
 from parmap._backends._processes._pool import Worker, pool
-from parmap._transport._links import Frame
+from parmap._transport._links import Frame, Parcel
 from parmap._transport._messages import Define, End, Setting
 from parmap._transport._tasks import Definition
+
+_NO_DEFINITION: Final = Definition(Parcel(b"", None, None), None, (), {})
 
 
 class Crew:
     """Workers leased from the warm pool, each told what the call is about.
 
-    They are enlisted as there is work for them, at most ``limit``. All are listened to at once.
+    They are enlisted as there is work for them, at most ``limit``. All are listened to at once. It takes nothing before
+    ``open``, and ``dismiss`` gives everything back, whatever an interrupt has kept from being noted here.
 
     Raises:
         OSError: From the methods that enlist: a worker cannot be started.
     """
 
-    def __init__(self, define: Define, definition: Definition, setting: Setting, limit: int) -> None:
+    def __init__(self, define: Define, setting: Setting, limit: int) -> None:
         self._pool = pool()
         self._define = define
-        self._definition = definition
+        self._definition = _NO_DEFINITION
         self._setting = setting
         self._limit = limit
         self._workers: dict[int, Worker] = {}  # by descriptor
         self._poll = select.poll()
-        self._wakes, self._waker = os.pipe()
-        os.set_blocking(self._waker, False)
-        self._poll.register(self._wakes, select.POLLIN)
+        self._pipe: list[int] = []  # its end that is listened to, and the one that wakes who listens
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._pipe)
+
+    def open(self, definition: Definition) -> None:
+        """Makes ready for workers, which are told the definition."""
+        self._definition = definition
+        self._pipe += os.pipe()
+        os.set_blocking(self._pipe[1], False)
+        self._poll.register(self._pipe[0], select.POLLIN)
 
     def __iter__(self) -> Iterator[Worker]:
         return iter(list(self._workers.values()))
@@ -49,20 +62,22 @@ class Crew:
 
     def enlist(self) -> Worker:
         """Takes a worker on. It may turn out to be dead, as any other may at any time."""
-        worker = self._pool.lease(self._setting, self._definition.modules)
+        worker = self._pool.lease(self, self._setting, self._definition.modules)
         while worker.is_outdated(self._definition.stamps):
             self._pool.discard(worker)
-            worker = self._pool.lease(self._setting, self._definition.modules)
+            worker = self._pool.lease(self, self._setting, self._definition.modules)
         worker.stamps.update(self._definition.stamps)
         self._workers[worker.link.fileno()] = worker
         self._poll.register(worker.link.fileno(), select.POLLIN)
         try:
             if worker.setting != self._setting:
+                worker.setting = None  # until it is told, so that an interrupt in between does no harm
                 worker.link.hold(self._setting)
                 worker.setting = self._setting
             known = self._definition.key is not None and worker.definition == self._definition.key
-            worker.definition = self._definition.key
+            worker.definition = None
             worker.link.hold(self._define, None if known else self._definition.parcel)
+            worker.definition = self._definition.key
         except OSError:
             pass  # it is dead, which listening will tell
         return worker
@@ -100,14 +115,14 @@ class Crew:
         for descriptor, _ in self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000):
             worker = self._workers.get(descriptor)
             if worker is None:
-                os.read(self._wakes, 1024)
+                os.read(self._pipe[0], 1024)
             else:
                 yield worker, worker.link.receive(socket.MSG_DONTWAIT)
 
     def wake(self) -> None:
         """Makes a `listen` in another thread return."""
         try:
-            os.write(self._waker, b"\0")
+            os.write(self._pipe[1], b"\0")
         except BlockingIOError:  # full, so it is awake
             return
 
@@ -130,15 +145,16 @@ class Crew:
                 return  # it is dead, which the next call will find
 
     def dismiss(self) -> None:
-        """Gives idle workers back to the pool and ends the others."""
-        for worker in self:
-            if worker.held:
+        """Gives idle workers back to the pool and ends the others. May be called again."""
+        for worker in self._pool.leased(self):
+            if worker.held or worker.link.torn or worker.link.fileno() not in self._workers:
                 self._pool.discard(worker)
             else:
                 worker.page.slots[_page.STOP] = 0
                 self._end(worker)
                 self._pool.release(worker)
         self._workers.clear()
-        self._definition.parcel.close()
-        os.close(self._wakes)
-        os.close(self._waker)
+        definition, self._definition = self._definition, _NO_DEFINITION
+        definition.parcel.close()
+        while self._pipe:
+            os.close(self._pipe.pop())

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from parmap import _settings
+from parmap import _interrupts, _settings
 from parmap._transport import _lifeline
 from parmap._transport._links import pair
 from parmap._transport._messages import Exited, Kill, Preload, Setting, Start
@@ -180,7 +180,8 @@ class ZygoteLauncher:
 
     def _send(self, message: object, descriptors: tuple[int, ...] = ()) -> None:
         self._read()
-        self._control.send(message, None, descriptors)
+        with _interrupts.held():
+            self._control.send(message, None, descriptors)
 
     def _read(self) -> bool:
         """Reads what the zygote has reported; false: it is gone."""

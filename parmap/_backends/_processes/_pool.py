@@ -1,8 +1,12 @@
 """The warm pool: the worker processes of this process, kept from one call to the next.
 
 A worker belongs to one call at a time, from `lease` to `release`; calls in several threads have different workers.
-The pool's lock guards the list of idle workers and the launcher. It is held while workers are started, which takes
-microseconds here (the launcher does the rest), and never while anyone waits for a worker.
+Whose it is stands in one table from its start until it is closed, and each change of that is one step: an
+interrupt between any two lines leaves no worker that nobody knows of. Where there is no such step, interrupts are held
+off.
+
+The pool's lock guards the table and the launcher. It is held while workers are started, which takes microseconds here
+(the launcher does the rest), and never while anyone waits for a worker.
 
 After a fork, the child forgets the pool: it closes its copies of the descriptors, and its parent keeps the workers.
 """
@@ -71,6 +75,8 @@ class Worker:
 
     def is_alive(self) -> bool:
         """Whether an idle worker is still there, going by its link. What it has said meanwhile is heard."""
+        if self.link.fileno() < 0:
+            return False
         frames = self.link.receive(socket.MSG_DONTWAIT)
         for frame in frames or ():
             if isinstance(frame.message, Report):
@@ -98,8 +104,7 @@ class Pool:
         self._forking = _observe.may_fork()  # whether workers are forked by a zygote or started directly
         self._proven = False  # whether a worker of the last launcher was up
         self._in_vain = 0  # zygotes in a row that died before that
-        self._idle: list[Worker] = []
-        self._leased: set[Worker] = set()
+        self._owners: dict[Worker, object] = {}  # each worker, and who has leased it; None: it is idle
         self._closing = False  # when the last worker has come back
         self._exiting = False
         self._numbers = count(1)
@@ -107,7 +112,7 @@ class Pool:
     @property
     def warm(self) -> bool:
         """Whether workers are waiting for a call."""
-        return bool(self._idle)
+        return bool(self.leased(None))
 
     def prepare(self, setting: Setting, modules: tuple[str, ...]) -> None:
         """Starts what starts workers, if no worker is there, so that it comes up while the call is being prepared.
@@ -116,13 +121,18 @@ class Pool:
             OSError: It cannot be started.
         """
         with self._lock:
-            if not self._idle and self._launcher is None:
+            if not self.leased(None) and self._launcher is None:
                 self._start_launcher(setting).preload(modules)
 
-    def lease(self, setting: Setting, modules: tuple[str, ...] = ()) -> Worker:
-        """Takes a worker out of the pool, or starts one.
+    def leased(self, owner: object) -> list[Worker]:
+        """The workers that an owner has; ``None``: those that are idle."""
+        return [worker for worker, each in list(self._owners.items()) if each is owner]
+
+    def lease(self, owner: object, setting: Setting, modules: tuple[str, ...] = ()) -> Worker:
+        """Takes a worker that is idle, or starts one.
 
         Args:
+            owner: Whose it is until it is given back.
             setting: The surroundings that a new worker starts with.
             modules: Modules that a new worker will need.
 
@@ -133,30 +143,27 @@ class Pool:
             if self._exiting and threading.current_thread() is not threading.main_thread():
                 raise SystemExit("the interpreter is shutting down")  # which ends a daemon thread without a word
             self._closing = False
-            while self._idle:
-                worker = self._idle.pop()
+            for worker in reversed(self.leased(None)):
+                self._owners[worker] = owner
                 if worker.is_alive():
-                    break
-                worker.close()  # it died while it was idle, which costs nothing
-            else:
-                worker = self._start(setting, modules)
-            self._leased.add(worker)
-            return worker
+                    return worker
+                self._forget(worker)  # it died while it was idle, which costs nothing
+            return self._start(owner, setting, modules)
 
     def release(self, worker: Worker) -> None:
         """Gives an idle worker back."""
         with self._lock:
-            if self._closing or worker not in self._leased:
-                worker.close()
+            if self._closing or worker not in self._owners:
+                self._forget(worker)
             else:
-                self._idle.append(worker)
+                self._owners[worker] = None
             self._returned(worker)
 
     def discard(self, worker: Worker) -> None:
         """Ends a worker, whatever it does."""
         with self._lock:
             worker.launcher.kill(worker.number)
-            worker.close()
+            self._forget(worker)
             self._returned(worker)
 
     def kill(self, worker: Worker) -> None:
@@ -169,81 +176,85 @@ class Pool:
         with self._lock:
             worker.close()
             exitcode = worker.launcher.exitcode(worker.number, EXIT_STATUS_WAIT)
+            self._forget(worker)
             self._returned(worker)
             return exitcode
 
+    def _forget(self, worker: Worker) -> None:
+        worker.close()
+        self._owners.pop(worker, None)
+
     def _returned(self, worker: Worker) -> None:
         self._proven = self._proven or worker.ready
-        self._leased.discard(worker)
         if self._closing:
             self._close_launcher()
 
     def close(self) -> None:
         """Ends the idle workers now, and those of running calls when their calls end."""
         with self._lock:
-            for worker in self._idle:
-                worker.close()
-            self._idle.clear()
+            for worker in self.leased(None):
+                self._forget(worker)
             self._closing = True
             self._close_launcher()
 
     def exit(self) -> None:
         """Ends all workers, also those of calls that will never end, because the interpreter does."""
         with self._lock:
-            for worker in self._idle:
-                worker.close()
-            self._idle.clear()
-            self._leased.clear()
+            for worker in self.leased(None):
+                self._forget(worker)
+            self._owners.clear()
             self._exiting = True
             self._close_launcher()
 
     def _close_launcher(self) -> None:
-        if self._launcher is not None and not self._leased:
-            with _interrupts.blocked():
+        if self._launcher is not None and not self._owners:
+            with _interrupts.held():
                 self._launcher.close()
-            self._launcher = None
-            self._closing = False
+                self._launcher = None
+                self._closing = False
 
     def abandon(self) -> None:
         """Lets go of workers that belong to the process that this one was forked from."""
-        for worker in [*self._idle, *self._leased]:
+        for worker in self._owners:
             worker.close()
             worker.launcher.abandon()
         if self._launcher is not None:
             self._launcher.abandon()
 
-    def _start(self, setting: Setting, modules: tuple[str, ...]) -> Worker:
+    def _start(self, owner: object, setting: Setting, modules: tuple[str, ...]) -> Worker:
         while True:
             launcher = self._launcher or self._start_launcher(setting)
             try:
                 launcher.preload(modules)
-                return self._start_one(launcher)
+                return self._start_one(owner, launcher)
             except ConnectionError:  # the zygote has died, and its workers live on with what is left of it
                 self._launcher = None
-                proven = self._proven or any(each.ready for each in self._leased if each.launcher is launcher)
+                proven = self._proven or any(each.ready for each in self._owners if each.launcher is launcher)
                 self._in_vain = 0 if proven else self._in_vain + 1
                 self._forking = self._in_vain < ZYGOTE_TRIES
 
     def _start_launcher(self, setting: Setting) -> Launcher:
         self._proven = False
-        with _interrupts.blocked():  # nobody would wait for a process that was started in vain
+        with _interrupts.held():  # nobody would wait for a process that was started in vain
             self._launcher = ZygoteLauncher(setting) if self._forking else _direct_launcher(setting)
         return self._launcher
 
-    def _start_one(self, launcher: Launcher) -> Worker:
-        number = next(self._numbers)
-        link, theirs = pair()
-        try:
-            page, descriptor = _page.create()
+    def _start_one(self, owner: object, launcher: Launcher) -> Worker:
+        with _interrupts.held():
+            link, theirs = pair()
             try:
-                with theirs:
-                    launcher.start(number, theirs, descriptor)
-            finally:
-                os.close(descriptor)
-        except BaseException:
-            link.close()
-            raise
-        return Worker(number, link, page, launcher)
+                page, descriptor = _page.create()
+                try:
+                    with theirs:
+                        launcher.start(number := next(self._numbers), theirs, descriptor)
+                finally:
+                    os.close(descriptor)
+            except BaseException:
+                link.close()
+                raise
+            worker = Worker(number, link, page, launcher)
+            self._owners[worker] = owner
+            return worker
 
 
 def _direct_launcher(setting: Setting) -> Launcher:
@@ -265,9 +276,9 @@ class _Holder:
             if self.pool is None:
                 self.pool = Pool()
             if not self._registered:
-                self._registered = True
                 atexit.register(self.exit)
                 os.register_at_fork(after_in_child=self.forget)
+                self._registered = True
             return self.pool
 
     def exit(self) -> None:
