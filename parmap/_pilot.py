@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 
 from parmap._backends._serial import Serial
 from parmap._call import Call
-from parmap._cores import cpu_count
 from parmap._errors import SerializationError
 from parmap._handover import Handover, Presence
 from parmap._judge import Judge
@@ -116,7 +115,6 @@ class _Watch:
         Args:
             anew: Whether the call begins; else an engine has not paid, and there is no need for haste.
         """
-        cpu_count()  # reads files the first time, which nobody should do beside a computing thread
         if anew and (seconds := self._prospect.recall()):
             return seconds
         with contextlib.suppress(RuntimeError):  # no thread, as in an exit handler since Python 3.12: it stays a loop

@@ -10,7 +10,7 @@ from parmap._call import Call
 from parmap._cores import cpu_count
 from parmap._errors import SerializationError, in_words
 from parmap._learned import learned
-from parmap._observe import Pace, Signals
+from parmap._observe import Pace, Signals, eager_switching
 from parmap._records import Facts, Plan, Sample, Seen
 from parmap._strategy import has_gaps, is_guess, plan_seen, seconds_missed, seconds_per_item
 from parmap._tuning import CHECK_ITEMS, CHECK_SECONDS, IMPORT_SECONDS
@@ -83,6 +83,8 @@ class Prospect:
             unstarted: Items that the loop has taken and not started.
             signals: What the window showed.
         """
+        with eager_switching():  # files are read the first time, and each gives the GIL up to the loop
+            cores = cpu_count()
         left = self._call.left
         facts = Facts(
             busy=pace.busy,
@@ -94,7 +96,7 @@ class Prospect:
             gil_held=signals.gil_held,
             process_cpu=signals.process_cpu,
             programs_cpu=signals.programs_cpu,
-            cores=cpu_count(),
+            cores=cores,
             warm=_processes_are_warm(),
             transport=self._known.transport,
             imports=self._imports,
