@@ -96,7 +96,7 @@ def pack(payload: Payload, create: Callable[[int], int] | None = None) -> Parcel
 
     Args:
         payload: What to pack.
-        create: Gives a memory file of a size, as a descriptor; ``None``: a fresh one.
+        create: Gives a memory file of a size, as a descriptor, which stays its own; ``None``: a fresh one.
     """
     if not payload.buffers and len(payload.body) <= FRAME_LIMIT:
         return Parcel(payload.body, None, None, payload.arenas)
@@ -110,16 +110,14 @@ def pack(payload: Payload, create: Callable[[int], int] | None = None) -> Parcel
     try:
         _memory.write(descriptor, zip((begin for begin, _ in parts), pieces, strict=True))
     except BaseException:
-        os.close(descriptor)
+        if create is None:
+            os.close(descriptor)
         raise
     return Parcel(b"", Layout(parts, end), descriptor, payload.arenas)
 
 
 def _unpack(layout: Layout, descriptor: int, arenas: Sequence[SharedMemory]) -> Payload:
-    try:
-        view = _memory.map_private(descriptor, layout.size)
-    finally:
-        os.close(descriptor)
+    view = _memory.map_private(descriptor, layout.size)
     whole = memoryview(view)
     body, *buffers = (whole[begin : begin + length] for begin, length in layout.parts)
     return Payload(body, buffers, arenas, None if isinstance(view, bytearray) else view)
@@ -138,7 +136,7 @@ def _frame(
         if parcel.descriptor is not None:
             descriptors = (parcel.descriptor, *descriptors)
     header = _HEADER.pack(len(head), len(body), len(descriptors), len(arenas))
-    return (header + head, body), [*descriptors, *(each.descriptor for each in arenas)]
+    return (header + head, body), [*(each.descriptor for each in arenas), *descriptors]
 
 
 def _adopt(descriptor: int) -> SharedMemory:
@@ -207,9 +205,11 @@ class Link:
 
         Blocks until something arrives unless ``flags`` has ``MSG_DONTWAIT``.
         """
+        self.torn = True
         try:
             data, ancillary, _, _ = self.socket.recvmsg(READ_SIZE, _ANCILLARY, flags | _CLOSE_ON_EXEC)
         except BlockingIOError:
+            self.torn = False
             return []
         except ConnectionError:
             return None
@@ -221,6 +221,7 @@ class Link:
         frames = []
         while (frame := self._next()) is not None:
             frames.append(frame)
+        self.torn = False
         return frames
 
     def _next(self) -> Frame | None:
@@ -234,7 +235,6 @@ class Link:
             return None
         if len(self._descriptors) < count + arena_count:
             raise OSError(errno.EMFILE, "too many open files: the memory that a message came in could not be opened")
-        descriptors = [self._descriptors.popleft() for _ in range(count)]
         arenas = [_adopt(self._descriptors.popleft()) for _ in range(arena_count)]
         message, envelope = pickle.loads(memoryview(read)[_HEADER.size : begin])
         payload = None
@@ -243,9 +243,13 @@ class Link:
             if layout is None:
                 payload = Payload(bytes(memoryview(read)[begin:end]), [], arenas)
             else:
-                payload = _unpack(layout, descriptors.pop(0), arenas)
+                try:
+                    payload = _unpack(layout, self._descriptors[0], arenas)
+                finally:
+                    os.close(self._descriptors.popleft())
+                count -= 1
         del read[:end]
-        return Frame(message, payload, descriptors)
+        return Frame(message, payload, [self._descriptors.popleft() for _ in range(count)])
 
     def close(self) -> None:
         """Closes this end; the other end reads that it is gone. May be called twice."""

@@ -13,41 +13,43 @@ from parmap._tuning import SPARE_BYTES, SPARE_FILES
 
 
 class Spares:
-    """The memory files of one call's chunks. Owned by one thread at a time."""
+    """The memory files of one call's chunks. Owned by one thread at a time.
+
+    Each is in one of its two collections from its making to its closing, so that an interrupt loses none.
+    """
 
     def __init__(self) -> None:
-        self._free: list[int] = []
+        self._free: list[int] = []  # the last one may be being filled
         self._lent: dict[object, int] = {}
 
     def pack(self, payload: Payload) -> Parcel:
-        """Packs a payload for a worker, into a file that was used before if there is one."""
-        return pack(payload, self._open)
+        """Packs a payload for a worker, into a file that was used before if there is one. Say when it is `sent`."""
+        return pack(payload, self._find)
 
-    def _open(self, size: int) -> int:
+    def _find(self, size: int) -> int:
+        while self._free and os.fstat(self._free[-1]).st_size < size:
+            os.close(self._free.pop())  # it grows no faster than a fresh one
         if not self._free:
-            return _memory.create(size)
-        descriptor = self._free.pop()
-        if os.fstat(descriptor).st_size < size:
-            os.close(descriptor)  # it grows no faster than a fresh one
-            return _memory.create(size)
-        return descriptor
+            self._free.append(_memory.create(size))
+        return self._free[-1]
 
     def sent(self, parcel: Parcel, key: object) -> None:
-        """Keeps the file of a parcel that was sent, unless it is very large, until it is given back."""
-        if parcel.descriptor is None or parcel.layout is None or parcel.layout.size > SPARE_BYTES:
-            parcel.close()
+        """Keeps the file of the last parcel, unless it is very large, until it is given back."""
+        if parcel.layout is None:
+            return
+        if parcel.layout.size > SPARE_BYTES:
+            os.close(self._free.pop())
         else:
-            self._lent[key] = parcel.descriptor
+            self._lent[key] = self._free.pop()
 
     def back(self, key: object, in_use: bool) -> None:
         """Takes the file of an answered parcel back; ``in_use``: its receiver still looks at it."""
-        descriptor = self._lent.pop(key, None)
-        if descriptor is None:
+        if key not in self._lent:
             return
         if len(self._free) < SPARE_FILES and not in_use:
-            self._free.append(descriptor)
+            self._free.append(self._lent.pop(key))
         else:
-            os.close(descriptor)
+            os.close(self._lent.pop(key))
 
     def close(self) -> None:
         """Gives all memory back; receivers that still read have the file until they have. May be called twice."""

@@ -146,14 +146,14 @@ class Crew:
 
     def dismiss(self) -> None:
         """Gives idle workers back to the pool and ends the others. May be called again."""
-        for worker in self._pool.leased(self):
-            if worker.held or worker.link.torn or worker.link.fileno() not in self._workers:
+        for worker in dict.fromkeys([*self, *self._pool.leased(self)]):
+            noted = self._workers.pop(worker.link.fileno(), None)
+            if noted is None or worker.held or worker.link.torn:
                 self._pool.discard(worker)
             else:
                 worker.page.slots[_page.STOP] = 0
                 self._end(worker)
                 self._pool.release(worker)
-        self._workers.clear()
         definition, self._definition = self._definition, _NO_DEFINITION
         definition.parcel.close()
         while self._pipe:
