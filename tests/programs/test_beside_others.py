@@ -142,8 +142,13 @@ import psutil
 from parmap import pmap
 
 def family():
-    found = psutil.Process().children(recursive=True)
-    return [each for each in found if each.status() != psutil.STATUS_ZOMBIE]
+    return [each for each in psutil.Process().children(recursive=True) if is_there(each)]
+
+def is_there(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 for _ in range(2):
     assert pmap(abs, range(-20, 0), backend="process", workers=2) == list(range(20, 0, -1))

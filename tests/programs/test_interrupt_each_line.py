@@ -3,7 +3,7 @@
 A handler of a signal may raise wherever the interpreter looks for signals: at calls and when it jumps back. Here a trace
 function raises instead, at one line after the other that the calling thread runs in parmap, but not where signals are
 held off, nor in a finalizer, where the interpreter drops what is raised, nor at what runs no code by itself: a bare
-``try:`` or ``finally:``, and the line of a ``with`` that is left.
+``try:``, ``finally:`` or ``pass``, and the line of a ``with`` that is left.
 """
 
 import pytest
@@ -24,7 +24,6 @@ class Stop(KeyboardInterrupt):
 class Tracer:
     def __init__(self, at):
         self.left = at
-        self.inside = {}
 
     def __call__(self, frame, event, argument):
         return self.line if frame.f_code.co_filename.startswith(HERE) else None
@@ -39,11 +38,10 @@ class Tracer:
 
     def counts(self, frame):
         words = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-        if words.startswith("with "):
-            place = id(frame), frame.f_lineno
-            self.inside[place] = not self.inside.get(place)
-            return self.inside[place]
-        return words not in ("try:", "finally:") and not is_final(frame)
+        if words.startswith("with "):  # it comes again when the block is left
+            begins = min(start for start, _, line in frame.f_code.co_lines() if line == frame.f_lineno)
+            return frame.f_lasti == begins
+        return words not in ("try:", "finally:", "pass") and not is_final(frame)
 
 def is_final(frame):
     return frame is not None and (frame.f_code.co_name == "__del__" or is_final(frame.f_back))
