@@ -342,9 +342,8 @@ def _collect(started: _Started) -> list[Any]:
                 results += found
             else:
                 results = found
-    except BaseException:  # an interrupt may have come here, and who keeps its traceback keeps the iterator
+    finally:  # an interrupt may have come here, and who keeps its traceback keeps the iterator
         started.runs.close()
-        raise
     if (failure := started.call.failure) is not None:
         raise failure
     return results
@@ -357,8 +356,7 @@ def _flatten(started: _Started) -> Iterator[Any]:
             results.reverse()
             while results:
                 yield results.pop()
-    except BaseException:
+    finally:
         started.runs.close()
-        raise
     if (failure := started.call.failure) is not None:
         raise failure

@@ -42,9 +42,8 @@ def _masked(signals: Collection[int]) -> Iterator[None]:
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        signal.pthread_sigmask(
-            signal.SIG_BLOCK, signals
-        )  # which may raise what a handler does, and blocks nevertheless
+        # What a handler raises may come out of this, and the signals are blocked nevertheless.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

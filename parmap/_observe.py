@@ -147,8 +147,11 @@ class Meter:
         """Whether it is to be seen again if the thread goes on without the GIL."""
         held = len(self._progress)
         if held in range(LEAST_HOLDS, HOLDS):
-            return GOES_ON_ABOVE / CLEARLY < sum(self._progress) / held < GOES_ON_ABOVE * CLEARLY
+            return GOES_ON_ABOVE / CLEARLY < self._mean_progress() < GOES_ON_ABOVE * CLEARLY
         return held < HOLDS
+
+    def _mean_progress(self) -> float:
+        return sum(self._progress) / len(self._progress) if self._progress else 1.0
 
     def end(self) -> Signals | None:
         """What the window showed, and begins the next; ``None``: too little yet, as on a busy machine, so it goes on."""
@@ -170,7 +173,7 @@ class Meter:
         patient = wall < MOST_WINDOWS * WATCH_WINDOW
         if patient and wall - queued - own_queued < SURE_AFTER:
             return None
-        progress = sum(self._progress) / len(self._progress) if self._progress else 1.0
+        progress = self._mean_progress()
         stopped = progress < GOES_ON_ABOVE * (1 - queued / wall) and queued <= CROWDED_SHARE * wall
         if stopped and patient and not is_waiting and queued > TAKEN_SHARE * wall and self._step_aside():
             self._progress.clear()

@@ -177,8 +177,7 @@ class _Watch:
     def abort(self) -> None:
         """Ends the watch and closes its engine. May be called again."""
         self._end()
-        if self._opened is not None:
-            self._opened.backend.close(0.0)
+        self._close()
 
     def better(self, driver: Driver) -> Driver | None:
         """After an engine: the one that is to go on instead, if its work was not done; ``None``: the loop."""
@@ -232,17 +231,22 @@ class _Watch:
         log_plan(plan)
         if plan.backend == "process":
             learned.missed = 0.0
-        driver = engine(self._call, plan)
-        driver.judge = Judge(self._call.options, plan, self._prospect.facts)
-        driver.sizer.expect(self._prospect.seconds)
-        if not self._handover.ended:
-            driver.backend.spare = 1
-        self._opened, self._driver = driver, None
-        if driver.open():
+        self._driver = None
+        try:
+            driver = self._opened = engine(self._call, plan)
+            driver.judge = Judge(self._call.options, plan, self._prospect.facts)
+            driver.sizer.expect(self._prospect.seconds)
+            if not self._handover.ended:
+                driver.backend.spare = 1
+            driver.backend.open()
             self._driver = driver
-        else:
-            self._error = driver.unopened
-            driver.backend.close(0.0)
+        except Exception as error:
+            self._error = error
+            self._close()
+
+    def _close(self) -> None:
+        if self._opened is not None:
+            self._opened.backend.close(0.0)
 
     def _pays(self, sample: Sample | None) -> bool:
         """Whether the plan stands when what the items and results cost on their way is counted, as measured here."""

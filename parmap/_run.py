@@ -62,14 +62,6 @@ class Driver:
         """Seconds that an item took on average; 0.0: none was run."""
         return self._seconds / self._items if self._items else 0.0
 
-    def open(self) -> bool:
-        """Opens the engine; false: it cannot be, and ``unopened`` says why."""
-        try:
-            self.backend.open()
-        except (SerializationError, OSError, RuntimeError) as error:
-            self.unopened = error
-        return self.unopened is None
-
     def step(self) -> None:
         """Gives the engine work, waits for what comes of it, and judges it."""
         self.fill()
@@ -153,7 +145,10 @@ def drive(driver: Driver) -> Iterator[list[Any]]:
     call, backend = driver.call, driver.backend
     grace = 0.0  # for an interrupt
     try:
-        if not driver.open():
+        try:
+            backend.open()
+        except (SerializationError, OSError, RuntimeError) as error:
+            driver.unopened = error
             return
         while driver.broken is None and driver.better is None and not (call.over and not backend.flying):
             yield from driver.hand_out()

@@ -14,7 +14,10 @@ from tests.unit.stage import Recorder, Stage, collect, expected
 
 
 @pytest.mark.parametrize("acting", [False, True])
-@pytest.mark.parametrize("error", [OSError("no more processes"), SerializationError("the function f", "a lock")])
+@pytest.mark.parametrize(
+    "error",
+    [OSError("no more processes"), SerializationError("the function f", "a lock"), MemoryError("nothing left")],
+)
 def test_an_engine_that_does_not_open(stage: Stage, acting: bool, error: Exception) -> None:
     """The call goes on as the loop and says why, whoever tried."""
     func = Recorder(at=0)
@@ -40,6 +43,7 @@ def test_an_engine_that_does_not_open(stage: Stage, acting: bool, error: Excepti
             assert collect(call) == expected(20)
     assert str(error) in str(caught[0].message)
     assert sorted(func.items) == list(range(20))
+    assert stage.engine.log == ["close"]
 
 
 @pytest.mark.parametrize("elsewhere", [True, False])

@@ -65,7 +65,7 @@ class Executor:
         return len(self._flying) + len(self._outcomes)
 
     def open(self) -> None:
-        if self._pool is not None:
+        if self._brief is not None:  # even if its pool has broken
             return
         check_processes()
         task = self._task
